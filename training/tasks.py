@@ -1,0 +1,146 @@
+"""The five tasks: each makes a clip with a question whose answer depends on what happens over time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from render import Clip, Thing, still
+from words import COLOURS, DIRECTIONS, NUMBERS, SCENES, SHAPES
+
+TASKS = ["moving direction", "action sequence", "object count", "scene transition", "action antonym"]
+
+
+@dataclass
+class Item:
+    task: str
+    clip: Clip
+    question: str
+    options: list[str]
+    answer: str
+    keywords: list[str]
+    sentence: str  # the answer in words, for open-ended questions
+
+
+def ramp(a: float, b: float):
+    return lambda t: a + (b - a) * t
+
+
+def during(start: float, end: float):
+    """Opacity of something seen from start to end, with short fades."""
+    return lambda t: float(np.clip(min(t - start, end - t) / 0.03 + 0.5, 0, 1))
+
+
+def pick(rng, values, count=1):
+    chosen = [values[i] for i in rng.choice(len(values), count, replace=False)]
+    return chosen[0] if count == 1 else chosen
+
+
+def asked(rng, templates, **words):
+    return pick(rng, templates).format(**words)
+
+
+def shuffled(rng, answer, others):
+    return [[answer, *others][i] for i in rng.permutation(1 + len(others))]
+
+
+def direction(rng) -> Item:
+    colour, shape, way = pick(rng, COLOURS), pick(rng, SHAPES), pick(rng, DIRECTIONS)
+    centre, across, reach = 0.5 + rng.uniform(-0.06, 0.06), rng.uniform(0.22, 0.78), rng.uniform(0.26, 0.32)
+    sign = 1 if way in ("Right", "Down") else -1
+    along = ramp(centre - sign * reach, centre + sign * reach)
+    x, y = (along, still(across)) if way in ("Left", "Right") else (still(across), along)
+    name = f"{colour} {shape}"
+    question = asked(rng, ["In which direction does the {n} move?", "What is the moving direction of the {n}?",
+                           "Which way does the {n} go?"], n=name)
+    scene = pick(rng, SCENES)
+    clip = Clip([Thing(colour, shape, x, y, still(rng.uniform(0.10, 0.14)))], lambda t: {scene: 1.0}, 2.0,
+                int(rng.integers(1 << 30)))
+    options = shuffled(rng, way, [d for d in DIRECTIONS if d != way])
+    key = next(w for w in ("direction", "way") if w in question)
+    return Item(TASKS[0], clip, question, options, way, [key], f"the {name} moves {way.lower()}")
+
+
+def sequence(rng) -> Item:
+    colours, shapes = pick(rng, COLOURS, 2), pick(rng, SHAPES, 2)
+    names = [f"{c} {s}" for c, s in zip(colours, shapes)]
+    change = rng.uniform(0.44, 0.56)
+    spans = [(-1.0, change), (change, 2.0)]
+    scene = pick(rng, SCENES)
+    things = [
+        Thing(c, s, still(rng.uniform(0.25, 0.75)), still(rng.uniform(0.25, 0.75)), still(rng.uniform(0.12, 0.16)),
+              during(*span))
+        for c, s, span in zip(colours, shapes, spans)
+    ]
+    answer, reverse = f"{names[0]} then {names[1]}", f"{names[1]} then {names[0]}"
+    question = asked(rng, ["In which order do the objects appear?", "What is the order of the objects?",
+                           "What happens first and what happens next?"])
+    clip = Clip(things, lambda t: {scene: 1.0}, 2.0, int(rng.integers(1 << 30)))
+    key = "order" if "order" in question else "first"
+    return Item(TASKS[1], clip, question, shuffled(rng, answer, [reverse]), answer, [key], answer)
+
+
+def count(rng) -> Item:
+    number, (shape, other) = int(rng.integers(1, 5)), pick(rng, SHAPES, 2)
+    kinds = [shape] * number + [other] * int(rng.integers(0, 5 - number))
+    kinds = [kinds[i] for i in rng.permutation(len(kinds))]
+    edges = np.linspace(0, 1, len(kinds) + 1)
+    edges[0], edges[-1] = -1, 2
+    scene, colour = pick(rng, SCENES), pick(rng, COLOURS)
+    things = [
+        Thing(colour, k, still(rng.uniform(0.2, 0.8)), still(rng.uniform(0.2, 0.8)), still(rng.uniform(0.11, 0.15)),
+              during(edges[i], edges[i + 1]))
+        for i, k in enumerate(kinds)
+    ]
+    question = asked(rng, ["How many {s}s appear in the video?", "How many {s}s are seen over time?"], s=shape)
+    clip = Clip(things, lambda t: {scene: 1.0}, 2.0, int(rng.integers(1 << 30)))
+    options = shuffled(rng, str(number), [n for n in NUMBERS if n != str(number)])
+    plural = "" if number == 1 else "s"
+    return Item(TASKS[2], clip, question, options, str(number), ["many"], f"{number} {shape}{plural}")
+
+
+def transition(rng) -> Item:
+    first, second, third = pick(rng, SCENES, 3)
+    change = rng.uniform(0.4, 0.6)
+
+    def scene(t):
+        mix = float(np.clip((t - change) / 0.12 + 0.5, 0, 1))
+        return {first: 1 - mix, second: mix}
+
+    colour, shape = pick(rng, COLOURS), pick(rng, SHAPES)
+    thing = Thing(colour, shape, still(rng.uniform(0.25, 0.75)), still(rng.uniform(0.3, 0.7)), still(0.11))
+    answer = f"from {first} to {second}"
+    others = [f"from {second} to {first}", f"from {first} to {third}", f"from {third} to {first}"]
+    question = asked(rng, ["What is the scene transition in the video?", "How does the scene change?"])
+    clip = Clip([thing], scene, 2.0, int(rng.integers(1 << 30)))
+    return Item(TASKS[3], clip, question, shuffled(rng, answer, others), answer, ["scene"],
+                f"the scene changes {answer}")
+
+
+def antonym(rng) -> Item:
+    colour, shape, scene = pick(rng, COLOURS), pick(rng, SHAPES), pick(rng, SCENES)
+    seed = int(rng.integers(1 << 30))
+    first = bool(rng.integers(2))
+    if rng.integers(2):
+        small, large = rng.uniform(0.06, 0.09), rng.uniform(0.19, 0.25)
+        radius = ramp(small, large) if first else ramp(large, small)
+        things = [Thing(colour, shape, still(rng.uniform(0.35, 0.65)), still(rng.uniform(0.35, 0.65)), radius)]
+        pair, name, many = ["grows", "shrinks"], f"{colour} {shape}", "does"
+    else:
+        second = pick(rng, [c for c in COLOURS if c != colour])
+        near, far, y = rng.uniform(0.13, 0.16), rng.uniform(0.32, 0.37), rng.uniform(0.3, 0.7)
+        gap = ramp(near, far) if first else ramp(far, near)
+        things = [Thing(colour, shape, lambda t: 0.5 - gap(t), still(y), still(0.11)),
+                  Thing(second, shape, lambda t: 0.5 + gap(t), still(y), still(0.11))]
+        pair, name, many = ["move apart", "move towards each other"], f"two {shape}s", "do"
+    answer, opposite = pair if first else pair[::-1]
+    question = asked(rng, ["What {m} the {n} do?", "What is the action of the {n}?"], m=many, n=name)
+    clip = Clip(things, lambda t: {scene: 1.0}, 2.0, seed)
+    key = "action" if "action" in question else "do"
+    return Item(TASKS[4], clip, question, shuffled(rng, answer, [opposite]), answer, [key], f"the {name} {answer}")
+
+
+MAKERS = dict(zip(TASKS, [direction, sequence, count, transition, antonym]))
+
+
+def make(task: str, seed: int) -> Item:
+    return MAKERS[task](np.random.default_rng((TASKS.index(task), seed)))
