@@ -23,7 +23,7 @@ class Recall:
     def batch(self, stage: str, size: int):
         rows, labels = [], []
         words = 1 if stage == "a" else 2
-        tail = int(self.rng.integers(2, 7)) if stage == "d" else 0
+        tail = int(self.rng.choice([3, 6])) if stage == "d" else 0
         for _ in range(size):
             options = self.rng.choice(self.words, size=(4, words), replace=False).tolist()
             row, label = [self.bos], [-100]

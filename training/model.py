@@ -32,9 +32,9 @@ def config(tokenizer) -> LlavaConfig:
     return made
 
 
-def build(tokenizer) -> LlavaForConditionalGeneration:
+def build(tokenizer, attention: str = "sdpa") -> LlavaForConditionalGeneration:
     torch.manual_seed(0)
-    return LlavaForConditionalGeneration._from_config(config(tokenizer), attn_implementation="sdpa")
+    return LlavaForConditionalGeneration._from_config(config(tokenizer), attn_implementation=attention)
 
 
 def video_features(model, pixels: torch.Tensor) -> torch.Tensor:
