@@ -109,7 +109,9 @@ def transition(rng) -> Item:
     colour, shape = pick(rng, COLOURS), pick(rng, SHAPES)
     thing = Thing(colour, shape, still(rng.uniform(0.25, 0.75)), still(rng.uniform(0.3, 0.7)), still(0.11))
     answer = f"from {first} to {second}"
-    others = [f"from {second} to {first}", f"from {first} to {third}", f"from {third} to {first}"]
+    # The scene that all options share is the first or the second one, so the options alone give nothing away.
+    shared = pick(rng, [first, second])
+    others = [f"from {second} to {first}", f"from {shared} to {third}", f"from {third} to {shared}"]
     question = asked(rng, ["What is the scene transition in the video?", "How does the scene change?"])
     clip = Clip([thing], scene, 2.0, int(rng.integers(1 << 30)))
     return Item(TASKS[3], clip, question, shuffled(rng, answer, others), answer, ["scene"],
