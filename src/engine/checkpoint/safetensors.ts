@@ -1,0 +1,152 @@
+import { open } from "node:fs/promises";
+import { ModelError } from "../errors.ts";
+
+/** Element types of the safetensors format that a weight may have here. */
+export type TensorDtype = "F32" | "F16" | "BF16";
+
+const BYTES_PER_ELEMENT: Readonly<Record<string, number>> = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  F64: 8,
+  I64: 8,
+  U64: 8,
+};
+
+/** The reference implementation's own limit; a longer header is not a real checkpoint's. */
+const MAX_HEADER_BYTES = 100_000_000;
+
+/** One tensor of a shard: where its bytes lie in the file. */
+export interface TensorEntry {
+  readonly name: string;
+  /** As written in the file; only `TensorDtype` values can be computed with. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** First byte in the file (not relative to the data section). */
+  readonly offset: number;
+  /** Length in bytes. */
+  readonly length: number;
+}
+
+/** Whether the engine can compute with weights of this element type. */
+export function isWeightDtype(dtype: string): dtype is TensorDtype {
+  return dtype === "F32" || dtype === "F16" || dtype === "BF16";
+}
+
+/**
+ * Reads the header of a safetensors file and checks every claim it makes: lengths against the
+ * file's size, byte ranges against shapes, and that no two tensors share bytes.
+ * Format: 8-byte little-endian header length, JSON header, data.
+ *
+ * @throws ModelError naming the file, the tensor and the figures that do not fit.
+ */
+export async function readSafetensorsHeader(file: string): Promise<Map<string, TensorEntry>> {
+  const handle = await open(file, "r");
+  try {
+    const { size } = await handle.stat();
+    if (size < 8) {
+      throw new ModelError(
+        `${file}: ${size} bytes is too short for a safetensors file; copy or download it again`,
+      );
+    }
+    const prefix = Buffer.alloc(8);
+    await handle.read(prefix, 0, 8, 0);
+    const claimed = prefix.readBigUInt64LE();
+    if (claimed > BigInt(Math.min(size - 8, MAX_HEADER_BYTES))) {
+      throw new ModelError(
+        `${file}: the header claims ${claimed} bytes, but the file has ${size}; ` +
+          "it is truncated or not a safetensors file",
+      );
+    }
+    const headerLength = Number(claimed);
+    const header = Buffer.alloc(headerLength);
+    await handle.read(header, 0, headerLength, 8);
+    return parseHeader(file, header.toString("utf8"), 8 + headerLength, size);
+  } finally {
+    await handle.close();
+  }
+}
+
+function parseHeader(
+  file: string,
+  text: string,
+  dataStart: number,
+  fileSize: number,
+): Map<string, TensorEntry> {
+  let header: unknown;
+  try {
+    header = JSON.parse(text);
+  } catch {
+    throw new ModelError(`${file}: the header is not JSON; the file is damaged`);
+  }
+  if (typeof header !== "object" || header === null || Array.isArray(header)) {
+    throw new ModelError(`${file}: the header is not a JSON object; the file is damaged`);
+  }
+  const entries = new Map<string, TensorEntry>();
+  for (const [name, value] of Object.entries(header)) {
+    if (name === "__metadata__") continue;
+    entries.set(name, parseEntry(file, name, value, dataStart, fileSize));
+  }
+  refuseOverlaps(file, entries);
+  return entries;
+}
+
+function parseEntry(
+  file: string,
+  name: string,
+  value: unknown,
+  dataStart: number,
+  fileSize: number,
+): TensorEntry {
+  const { dtype, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
+  if (typeof dtype !== "string" || !isCountList(shape) || !isCountList(range)) {
+    throw new ModelError(`${file}: tensor "${name}" has no valid dtype, shape and data_offsets`);
+  }
+  const [begin, end] = range;
+  if (range.length !== 2 || begin === undefined || end === undefined || end < begin) {
+    throw new ModelError(`${file}: tensor "${name}" has the byte range [${range.join(", ")}]`);
+  }
+  if (dataStart + end > fileSize) {
+    throw new ModelError(
+      `${file}: tensor "${name}" ends at byte ${dataStart + end}, but the file has ${fileSize}; ` +
+        "it is truncated: copy or download it again",
+    );
+  }
+  const elementBytes = BYTES_PER_ELEMENT[dtype];
+  if (elementBytes === undefined) {
+    throw new ModelError(`${file}: tensor "${name}" has the unknown dtype "${dtype}"`);
+  }
+  const needed = shape.reduce((product, extent) => product * extent, elementBytes);
+  if (needed !== end - begin) {
+    throw new ModelError(
+      `${file}: tensor "${name}" (${dtype} [${shape.join(", ")}]) needs ${needed} bytes, ` +
+        `but its byte range holds ${end - begin}`,
+    );
+  }
+  return { name, dtype, shape, offset: dataStart + begin, length: end - begin };
+}
+
+function refuseOverlaps(file: string, entries: ReadonlyMap<string, TensorEntry>): void {
+  const ordered = [...entries.values()].sort((a, b) => a.offset - b.offset);
+  let previous: TensorEntry | undefined;
+  for (const entry of ordered) {
+    if (entry.length === 0) continue;
+    if (previous !== undefined && previous.offset + previous.length > entry.offset) {
+      throw new ModelError(`${file}: tensors "${previous.name}" and "${entry.name}" share bytes`);
+    }
+    previous = entry;
+  }
+}
+
+function isCountList(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+}
