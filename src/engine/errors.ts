@@ -2,3 +2,21 @@
 export class ModelError extends Error {
   override readonly name = "ModelError";
 }
+
+/** The user's input (video, prompt, option, output folder) cannot be used: the message says why. */
+export class InputError extends Error {
+  override readonly name = "InputError";
+}
+
+/** The user stopped the work; what was found so far stays. */
+export class CancelledError extends Error {
+  override readonly name = "CancelledError";
+  constructor(message = "cancelled") {
+    super(message);
+  }
+}
+
+/** Throws `CancelledError` once the signal is aborted: called between units of work. */
+export function throwIfCancelled(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new CancelledError();
+}
