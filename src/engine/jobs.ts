@@ -1,0 +1,114 @@
+import type { PromptItem } from "../prompts/item.ts";
+import type { WindowStyle } from "../runs/events.ts";
+
+/** Execution providers of ONNX Runtime; `auto` takes the fastest that works and says which. */
+export const PROVIDERS = ["auto", "cpu", "cuda", "dml", "coreml", "webgpu"] as const;
+export type Provider = (typeof PROVIDERS)[number];
+
+/** How the engine computes; the same for every job of a process. */
+export interface EngineSettings {
+  readonly provider: Provider;
+  /** 0 lets ONNX Runtime choose. */
+  readonly threads: number;
+  /** Upper bound of working memory beside the mapped weights, in bytes. */
+  readonly memoryBudgetBytes: number;
+}
+
+/** A clip and how its frames are sampled. */
+export interface ClipSource {
+  /** A video file or a folder of images; absolute. */
+  readonly path: string;
+  /** Frames to sample; absent: as the model says. */
+  readonly frames?: number | undefined;
+  readonly startSeconds?: number | undefined;
+  readonly endSeconds?: number | undefined;
+  /** A counterfactual clip made of the same sampled frames. */
+  readonly order?: "original" | "reversed" | "shuffled" | "frozen" | undefined;
+}
+
+/** What the clean pass reports besides the answer by layer. */
+export interface Observations {
+  /** Logit lens of all video tokens at every layer. */
+  readonly lens: boolean;
+  /** Attention group mass of every layer and head. */
+  readonly mass: boolean;
+  /** Attention rows of these positions, or of every text token after the video. */
+  readonly attention: "none" | "text" | readonly number[];
+  readonly headAveraged: boolean;
+}
+
+export const KNOCKOUT_TARGETS = [
+  "cross-frame",
+  "vql-to-ql",
+  "question-and-options-to-last",
+  "vq-to-true-opt",
+] as const;
+export type KnockoutTarget = (typeof KNOCKOUT_TARGETS)[number];
+
+/** Layers a-b of the paper's tables, as [first, last], 0-based and inclusive. */
+export type LayerRange = readonly [first: number, last: number];
+
+/** An experiment asked for, as plain data (METHODS.md says what each computes). */
+export type ExperimentRequest =
+  | {
+      readonly kind: "knockout";
+      readonly targets: readonly KnockoutTarget[];
+      readonly window: number;
+      readonly style: WindowStyle;
+      /** Centres to sweep; absent: all. */
+      readonly layers?: LayerRange | undefined;
+    }
+  | {
+      readonly kind: "pathways";
+      /** Absent ranges keep nothing of that family. */
+      readonly crossFrame?: LayerRange | undefined;
+      readonly videoToQuestion?: LayerRange | undefined;
+      readonly questionToLast?: LayerRange | undefined;
+      /** Seed of the random control; absent: no control. */
+      readonly randomSeed?: number | undefined;
+    }
+  | {
+      /** Group-to-group cut for each head alone: heads x centres. */
+      readonly kind: "heads";
+      readonly from: string;
+      readonly to: string;
+      readonly window: number;
+      readonly layers?: LayerRange | undefined;
+    }
+  | {
+      /** Every ordered pair of frames, over one layer range. */
+      readonly kind: "frame-pairs";
+      readonly layers: LayerRange;
+    }
+  | { readonly kind: "keyword"; readonly window: number; readonly style: WindowStyle }
+  | {
+      /** Any cut the user draws. */
+      readonly kind: "what-if";
+      readonly name: string;
+      readonly from: readonly number[];
+      readonly to: readonly number[];
+      readonly layers: LayerRange;
+      readonly heads?: readonly number[] | undefined;
+    }
+  | {
+      /** Greedy decoding, clean and under each named target cut over a layer range. */
+      readonly kind: "generation";
+      readonly maxTokens: number;
+      readonly cuts: readonly {
+        readonly name: string;
+        readonly from: string;
+        readonly to: string;
+        readonly layers: LayerRange;
+      }[];
+    };
+
+/** One run: a clip, a prompt, what to observe and which experiments follow. Plain data. */
+export interface AnalysisJob {
+  /** Model folder; absolute. */
+  readonly model: string;
+  readonly embedded: boolean;
+  readonly clip: ClipSource;
+  readonly prompt: PromptItem;
+  readonly observe: Observations;
+  readonly experiments: readonly ExperimentRequest[];
+}
