@@ -131,6 +131,15 @@ const answerReading = z.object({
 });
 export type AnswerReading = z.infer<typeof answerReading>;
 
+/**
+ * Texts of token ids that readings name by id only (the lens). Each id once, before the first event
+ * that uses it, so that a reader of the run needs no tokenizer.
+ */
+const vocabulary = z.object({
+  type: z.literal("vocabulary"),
+  tokens: z.array(z.object({ id: count, text: z.string() })),
+});
+
 /** Logit lens of chosen positions: ids and probabilities are [positions, k]. */
 const lensReading = z.object({
   positions: z.array(span),
@@ -275,6 +284,7 @@ const runFinished = z.object({
 export const runEvent = z.discriminatedUnion("type", [
   runStarted,
   videoFrames,
+  vocabulary,
   layerClean,
   answer,
   experimentStarted,
