@@ -1,0 +1,79 @@
+"""Remakes the fixtures: python make.py [case ...]. Needs torch, transformers, pillow; nothing else does."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import torch
+from safetensors.torch import save_file
+from transformers.utils.logging import disable_progress_bar
+
+from cases import CASES, case, render
+from checkpoint import write_checkpoint
+from expect_clean import clean_tensors
+from expect_cut import pathways, points, sweeps
+from expect_generation import generation
+from frames import clip
+from reference import Reference
+from selfcheck import check_against_class
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def make(name: str) -> None:
+    spec = case(name)
+    folder = FIXTURES / name
+    shutil.rmtree(folder, ignore_errors=True)
+    ref = Reference(spec, folder, write_checkpoint(spec, folder))
+    frames = clip(spec["seed"], *spec["frames"])
+    (folder / "frames.rgb").write_bytes(frames.tobytes())
+
+    pixels = ref.pixels(frames)
+    projected = ref.projected(pixels)
+    video = ref.pooled(projected)
+    prompt = ref.prompt(render(spec), video)
+    run = ref.run(prompt.embeddings)
+    check_against_class(ref, pixels, projected, prompt, run)
+
+    tensors, facts = clean_tensors(ref, pixels, projected, video, prompt, run)
+    base, truth = facts["baseAnswer"]["id"], facts["groundTruth"]["id"]
+    reversed_clip = ref.pooled(projected.flip(0))
+    other = ref.run(ref.prompt(render(spec), reversed_clip).embeddings)
+    parts = [sweeps(ref, prompt, run, truth), pathways(ref, prompt, truth, base),
+             points(ref, prompt, run, truth, other)]
+    if spec["generate"]:
+        parts.append(generation(ref, video))
+    for more_tensors, more_facts in parts:
+        tensors |= more_tensors
+        facts |= more_facts
+
+    stored = {key: value.detach().contiguous().clone() for key, value in tensors.items()}
+    assert all(t.isfinite().all() for t in stored.values())
+    save_file(stored, folder / "expected.safetensors")
+    facts = {"about": spec["about"], **facts}
+    (folder / "expected.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n")
+    report(name, folder, facts)
+
+
+def report(name: str, folder: Path, facts: dict) -> None:
+    kib = {p.name: p.stat().st_size / 1024 for p in folder.iterdir()}
+    expected = kib["expected.safetensors"] + kib["expected.json"]
+    print(f"{name}: S {facts['positions']}, checkpoint {sum(kib.values()) - expected - kib['frames.rgb']:.0f} KiB, "
+          f"frames {kib['frames.rgb']:.0f}, expected {expected:.0f}, base {facts['baseAnswer']}, "
+          f"truth {facts['groundTruth']['probability']:.4f}, edges left {facts['pathways']['edgesLeft']:.3f}")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    disable_progress_bar()
+    for wanted in sys.argv[1:] or CASES:
+        make(wanted)
+    total = sum(p.stat().st_size for p in FIXTURES.rglob("*") if p.is_file())
+    print(f"all fixtures: {total / 1024:.0f} KiB")
