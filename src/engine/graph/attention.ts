@@ -1,0 +1,102 @@
+import { reshape, transpose } from "./blocks.ts";
+import { Graph, type Value } from "./onnx.ts";
+
+/** Extents of an attention; no weight depends on them, so one set of sessions serves every layer. */
+export interface AttentionShape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+/** What an attention graph takes and gives beside the context. */
+export interface AttentionVariant {
+  /** Whether each branch's own keys and values follow the shared ones. */
+  readonly own: boolean;
+  /** Gives the weights after the softmax. */
+  readonly weights: boolean;
+  /** Gives the weights summed over key groups and averaged over query groups. */
+  readonly mass: boolean;
+}
+
+/**
+ * Softmax attention of B branches' query rows over shared keys (the clean run's) and, after them,
+ * each branch's own. The G = heads / kv_heads query heads that read one key head go together, so
+ * that the scores of all branches against a shared key head are one matrix product.
+ *
+ * Inputs: q [B, n, heads · dim], rotated and scaled; ks, vs [s, kv_heads · dim]; with `own`, ko, vo
+ * [B, m, kv_heads · dim]; bias [kv_heads or 1, B or 1, G or 1, n, t], t = s + m, added to the scores;
+ * with `mass`, key_groups [t, K] and query_groups [Q, n].
+ * Outputs: context [B, n, heads · dim]; with `weights`, weights [B, heads, n, t]; with `mass`,
+ * mass [B, heads, Q, K].
+ */
+export function attentionGraph(shape: AttentionShape, variant: AttentionVariant): Uint8Array {
+  const { heads, kvHeads, headDim } = shape;
+  const group = heads / kvHeads;
+  const width = kvHeads * headDim;
+  const g = new Graph("");
+  const q = g.input("q", ["B", "n", heads * headDim]);
+  const ks = g.input("ks", ["s", width]);
+  const vs = g.input("vs", ["s", width]);
+  const ko = variant.own ? g.input("ko", ["B", "m", width]) : undefined;
+  const vo = variant.own ? g.input("vo", ["B", "m", width]) : undefined;
+  const bias = g.input("bias", ["kv1", "B1", "G1", "n", "t"]);
+
+  const concat = (...parts: Value[]) => g.op("Concat", parts, { axis: 0 });
+  const extents = (x: Value, start: number, end: number) => g.op("Shape", [x], { start, end });
+  const rest = g.ints([-1]);
+
+  const q5 = transpose(g, reshape(g, q, [0, 0, kvHeads, group, headDim]), [2, 0, 3, 1, 4]);
+  const rows = concat(extents(q5, 0, 4), rest);
+  // Whatever was flattened for a product comes back as [kv_heads, B, G, n, ·].
+  const unflatten = (x: Value) => g.op("Reshape", [x, rows]);
+  const branches = extents(q5, 0, 2);
+
+  const sharedKeys = transpose(g, reshape(g, ks, [-1, kvHeads, headDim]), [1, 2, 0]);
+  let scores = unflatten(g.op("MatMul", [reshape(g, q5, [kvHeads, -1, headDim]), sharedKeys]));
+  if (ko !== undefined) {
+    const ownKeys = transpose(g, reshape(g, ko, [0, 0, kvHeads, headDim]), [2, 0, 3, 1]);
+    const q4 = g.op("Reshape", [q5, concat(branches, rest, g.ints([headDim]))]);
+    scores = g.op("Concat", [scores, unflatten(g.op("MatMul", [q4, ownKeys]))], { axis: -1 });
+  }
+  const weights = g.op("Softmax", [g.op("Add", [scores, bias])], { axis: -1 });
+
+  const sharedCount = extents(ks, 0, 1);
+  const sharedValues = transpose(g, reshape(g, vs, [-1, kvHeads, headDim]), [1, 0, 2]);
+  const overShared = (w: Value) => {
+    const flat = g.op("Reshape", [w, concat(g.ints([kvHeads, -1]), sharedCount)]);
+    return unflatten(g.op("MatMul", [flat, sharedValues]));
+  };
+  let context: Value;
+  if (ko === undefined || vo === undefined) {
+    context = overShared(weights);
+  } else {
+    const ownCount = extents(ko, 1, 2);
+    const parts = g.ops("Split", [weights, concat(sharedCount, ownCount)], 2, { axis: -1 });
+    const [onShared, onOwn] = parts as [Value, Value];
+    const flat = g.op("Reshape", [onOwn, concat(branches, rest, ownCount)]);
+    const ownValues = transpose(g, reshape(g, vo, [0, 0, kvHeads, headDim]), [2, 0, 1, 3]);
+    const overOwn = unflatten(g.op("MatMul", [flat, ownValues]));
+    context = g.op("Add", [overShared(onShared), overOwn]);
+  }
+  const rowMajor = reshape(g, transpose(g, context, [1, 3, 0, 2, 4]), [0, 0, heads * headDim]);
+  g.output("context", rowMajor, ["B", "n", heads * headDim]);
+
+  if (variant.weights) {
+    g.output("weights", mergeHeads(g, weights, heads), ["B", heads, "n", "t"]);
+  }
+  if (variant.mass) {
+    const onKeys = g.op("MatMul", [weights, g.input("key_groups", ["t", "K"])]);
+    const mass = g.op("MatMul", [g.input("query_groups", ["Q", "n"]), onKeys]);
+    g.output("mass", mergeHeads(g, mass, heads), ["B", heads, "Q", "K"]);
+  }
+  return g.encode();
+}
+
+/** [kv_heads, B, G, rows, columns] to [B, heads, rows, columns]. */
+function mergeHeads(g: Graph, x: Value, heads: number): Value {
+  const byBranch = transpose(g, x, [1, 0, 2, 3, 4]);
+  const branch = g.op("Shape", [byBranch], { start: 0, end: 1 });
+  const matrix = g.op("Shape", [byBranch], { start: 3, end: 5 });
+  const shape = g.op("Concat", [branch, g.ints([heads]), matrix], { axis: 0 });
+  return g.op("Reshape", [byBranch, shape]);
+}

@@ -1,0 +1,192 @@
+import { ModelError } from "../errors.ts";
+import { type ModelSpec, type PoolingSpec, tokenGrid } from "../families/spec.ts";
+import { type AttentionVariant, attentionGraph } from "../graph/attention.ts";
+import {
+  embeddingGraph,
+  projectionGraph,
+  residualGraph,
+  type Unembedding,
+  unembedGraph,
+} from "../graph/decoder.ts";
+import { patchGraph, projectorGraph, visionLayerGraph } from "../graph/vision.ts";
+import type { EngineSettings } from "../jobs.ts";
+import { poolTokens } from "./pooling.ts";
+import { floats, floatsOf, indices, Session, type SessionOptions } from "./session.ts";
+
+/** Models with no more weight bytes than this keep widened, packed copies of their weights. */
+const KEEP_WIDENED_BYTES = 256 * 1024 * 1024;
+/** Vision frames that go through a layer together: bounds the tokens² scores. */
+const VISION_SCORES = 24_000_000;
+
+/** The two halves of a decoder layer, around its attention. */
+export interface LayerSessions {
+  readonly projection: Session;
+  readonly residual: Session;
+}
+
+interface VisionSessions {
+  readonly patches: Session;
+  readonly layers: readonly Session[];
+  readonly projector: Session;
+}
+
+/** Called after each unit of vision work; throws to stop. */
+export type VisionProgress = (done: number, total: number) => void;
+
+/** A model whose graphs are open: sessions are made once and live until `release`. */
+export class OpenModel {
+  readonly spec: ModelSpec;
+  readonly layers: readonly LayerSessions[];
+  readonly #options: SessionOptions;
+  readonly #embedding: Session;
+  readonly #attention = new Map<string, Session>();
+  readonly #unembedding = new Map<Unembedding, Session>();
+  #vision: VisionSessions | undefined;
+
+  private constructor(
+    spec: ModelSpec,
+    options: SessionOptions,
+    embedding: Session,
+    layers: readonly LayerSessions[],
+  ) {
+    this.spec = spec;
+    this.#options = options;
+    this.#embedding = embedding;
+    this.layers = layers;
+  }
+
+  /** Opens the decoder's graphs; the vision tower's and the attention's follow when first used. */
+  static async open(spec: ModelSpec, settings: EngineSettings): Promise<OpenModel> {
+    const options: SessionOptions = {
+      provider: settings.provider,
+      threads: settings.threads,
+      keepWidened: decoderBytes(spec) <= KEEP_WIDENED_BYTES,
+    };
+    const open = (graph: Uint8Array) =>
+      Session.open(graph, spec.root, options).catch((error: unknown) => {
+        throw new ModelError(`${spec.root}: ONNX Runtime refused a graph: ${String(error)}`);
+      });
+    const layers: LayerSessions[] = [];
+    for (const layer of spec.decoder.layers) {
+      layers.push({
+        projection: await open(projectionGraph(spec.root, spec.decoder, layer)),
+        residual: await open(residualGraph(spec.root, spec.decoder, layer)),
+      });
+    }
+    return new OpenModel(spec, options, await open(embeddingGraph(spec)), layers);
+  }
+
+  /** The attention session of a variant; weight-free, shared by all layers. */
+  async attention(variant: AttentionVariant): Promise<Session> {
+    const key = JSON.stringify(variant);
+    const known = this.#attention.get(key);
+    if (known !== undefined) return known;
+    const session = await Session.open(
+      attentionGraph(this.spec.decoder, variant),
+      "",
+      this.#options,
+    );
+    this.#attention.set(key, session);
+    return session;
+  }
+
+  /** The unembedding session over the output head or the input embedding matrix. */
+  async unembedding(kind: Unembedding): Promise<Session> {
+    const known = this.#unembedding.get(kind);
+    if (known !== undefined) return known;
+    const session = await Session.open(
+      unembedGraph(this.spec, kind),
+      this.spec.root,
+      this.#options,
+    );
+    this.#unembedding.set(kind, session);
+    return session;
+  }
+
+  /** Token ids [n] to embeddings [n, d]. */
+  async embed(ids: ArrayLike<number>): Promise<Float32Array> {
+    return floatsOf(await this.#embedding.run({ ids: indices(ids) }), "x");
+  }
+
+  /**
+   * Frames to video tokens: tower, projector, pooling.
+   *
+   * @param pixels [frames, 3, side, side], normalised.
+   * @returns tokens [video tokens, d], frame-major, then row, then column, and their grid; features
+   *   [frames, kept tokens, d] before pooling.
+   */
+  async videoTokens(
+    pixels: Float32Array,
+    frames: number,
+    progress: VisionProgress,
+  ): Promise<{ tokens: Float32Array; features: Float32Array; grid: PoolingSpec }> {
+    const { vision, pooling } = this.spec;
+    const sessions = await this.#openVision();
+    const side = vision.imageSize / vision.patchSize;
+    const count = side * side + 1;
+    const batch = Math.max(1, Math.floor(VISION_SCORES / (vision.heads * count * count)));
+    const pixelsPerFrame = 3 * vision.imageSize * vision.imageSize;
+    const width = this.spec.decoder.hiddenSize;
+    const kept = vision.keepsClassToken ? count : count - 1;
+    const features = new Float32Array(frames * kept * width);
+    const units = Math.ceil(frames / batch) * (vision.layers.length + 2);
+    let done = 0;
+    for (let first = 0; first < frames; first += batch) {
+      const some = Math.min(batch, frames - first);
+      const part = pixels.subarray(first * pixelsPerFrame, (first + some) * pixelsPerFrame);
+      const shape = [some, 3, vision.imageSize, vision.imageSize];
+      let x = floatsOf(await sessions.patches.run({ pixels: floats(part, shape) }), "x");
+      progress(++done, units);
+      for (const layer of sessions.layers) {
+        x = floatsOf(await layer.run({ x: floats(x, [some, count, vision.hiddenSize]) }), "y");
+        progress(++done, units);
+      }
+      const y = await sessions.projector.run({ x: floats(x, [some, count, vision.hiddenSize]) });
+      features.set(floatsOf(y, "y"), first * kept * width);
+      progress(++done, units);
+    }
+    const tokens = pooling === undefined ? features : poolTokens(features, frames, side, pooling);
+    return { tokens, features, grid: tokenGrid(this.spec, frames) };
+  }
+
+  async release(): Promise<void> {
+    const sessions = [
+      this.#embedding,
+      ...this.layers.flatMap(({ projection, residual }) => [projection, residual]),
+      ...this.#attention.values(),
+      ...this.#unembedding.values(),
+      ...(this.#vision === undefined
+        ? []
+        : [this.#vision.patches, ...this.#vision.layers, this.#vision.projector]),
+    ];
+    for (const session of sessions) await session.release();
+  }
+
+  async #openVision(): Promise<VisionSessions> {
+    if (this.#vision !== undefined) return this.#vision;
+    const { spec } = this;
+    const open = (graph: Uint8Array) => Session.open(graph, spec.root, this.#options);
+    const layers: Session[] = [];
+    for (const layer of spec.vision.layers) layers.push(await open(visionLayerGraph(spec, layer)));
+    this.#vision = {
+      patches: await open(patchGraph(spec)),
+      layers,
+      projector: await open(projectorGraph(spec)),
+    };
+    return this.#vision;
+  }
+}
+
+/** Bytes of the decoder's stored weights, its embeddings included. */
+export function decoderBytes(spec: ModelSpec): number {
+  const { layers, embedding, head } = spec.decoder;
+  const perLayer = layers.map((layer) =>
+    [layer.query, layer.key, layer.value, layer.out, layer.gate, layer.up, layer.down].reduce(
+      (sum, { weight, rows }) =>
+        sum + (weight.length / (weight.shape[0] ?? 1)) * (rows?.count ?? weight.shape[0] ?? 1),
+      0,
+    ),
+  );
+  const total = perLayer.reduce((sum, bytes) => sum + bytes, 0);
+  return total + embedding.length + (head === embedding ? 0 : head.length);
+}
