@@ -33,7 +33,7 @@ BASE = {
     "pllava": {"pooling_shape": [4, 3, 3], "num_frames": 4, "frame_shape": [6, 6], "use_pooling": True},
     "caller": None,              # num_frames and pooling_shape given by the caller, when the config has none
     "processor": "dict",         # dict: {"shortest_edge": n}; int: the old bare numbers
-    "frames": [4, 45, 61],       # T, H, W
+    "frames": [4, 37, 50],       # T, H, W
     "system": SHORT_SYSTEM,
     "question": "Which way did the ball move?",
     "options": ["Up", "Down to the box", "Left"],
@@ -65,13 +65,13 @@ CASES = {
         "about": "f32, grouped queries, head_dim that is not d / heads, nested names, three shards with an index",
     },
     "c-tied-uneven": {
-        "seed": 34, "frames": [4, 64, 40], "names": "flat",
+        "seed": 34, "frames": [4, 55, 38], "names": "flat", "dtype": "bfloat16",
         "text": {"num_key_value_heads": 1, "rope_theta": 500.0, "tie_word_embeddings": True},
         "vision": {"image_size": 30, "patch_size": 6},
         "root": {"tie_word_embeddings": True},
         "pllava": {"pooling_shape": [4, 3, 3], "num_frames": 4, "frame_shape": [5, 5], "use_pooling": True},
         "answer": 0, "processor": "int",
-        "about": "tied head (no lm_head tensor), 5x5 pooled to 3x3 (bins overlap), one KV head, another rope theta",
+        "about": "bf16, tied head (no lm_head tensor), 5x5 pooled to 3x3 (bins overlap), one KV head, another rope theta",
     },
     "d-bf16": {
         "seed": 27, "dtype": "bfloat16", "windows": [3, 4, 9], "extra_vocab": 9, "details": True,
@@ -88,7 +88,7 @@ CASES = {
     "f-llava-base": {
         "seed": 38, "dtype": "bfloat16", "tokenizer": "bytes", "pllava": None,
         "text_omit": ["num_key_value_heads"],
-        "caller": {"num_frames": 3, "pooling_shape": [3, 3, 3]}, "frames": [3, 61, 45],
+        "caller": {"num_frames": 3, "pooling_shape": [3, 3, 3]}, "frames": [3, 50, 37],
         "root": {"image_seq_length": 36},
         "question": "Where did the naïve child put the café cup? 猫", "options": ["Box", "Table – left", "Up"],
         "keyword": "child", "answer": 2,
@@ -103,7 +103,7 @@ CASES = {
         "about": "llava_next config and weights (image_newline) used as an image-only base, as the reference does",
     },
     "g-linear-bias": {
-        "seed": 30, "names": "flat", "frames": [3, 45, 61], "dtype": "bfloat16", "generate": True, "answer": 2,
+        "seed": 30, "names": "flat", "frames": [3, 37, 50], "dtype": "bfloat16", "generate": True, "answer": 2,
         "text": {"attention_bias": True, "rope_scaling": {"type": "linear", "factor": 2.0},
                  "num_key_value_heads": 2, "num_hidden_layers": 3},
         "root": {"vision_feature_layer": -1},
@@ -121,7 +121,7 @@ CASES = {
             "high_freq_factor": 4.0, "original_max_position_embeddings": 32}},
         "vision": {"image_size": 24, "patch_size": 6, "projection_dim": 16},
         "root": {"vision_feature_select_strategy": "full", "vision_feature_layer": 1},
-        "caller": {"num_frames": 3, "pooling_shape": None}, "frames": [3, 45, 61],
+        "caller": {"num_frames": 3, "pooling_shape": None}, "frames": [3, 37, 50],
         "pathways": {"cross_frame": [1, 2], "video_to_question": [2, 2], "question_to_last": [2, 3]},
         "about": "llama3 rope in the newer rope_parameters form, a positive vision layer, strategy 'full' "
                  "(CLS kept, so no grid and no pooling: 17 tokens a frame)",

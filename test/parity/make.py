@@ -20,6 +20,7 @@ from expect_clean import clean_tensors
 from expect_cut import pathways, points, sweeps
 from expect_generation import generation
 from frames import clip
+from preprocessing import make_preprocessing
 from reference import Reference
 from selfcheck import check_against_class
 
@@ -29,7 +30,6 @@ FIXTURES = Path(__file__).parent / "fixtures"
 def make(name: str) -> None:
     spec = case(name)
     folder = FIXTURES / name
-    shutil.rmtree(folder, ignore_errors=True)
     ref = Reference(spec, folder, write_checkpoint(spec, folder))
     frames = clip(spec["seed"], *spec["frames"])
     (folder / "frames.rgb").write_bytes(frames.tobytes())
@@ -73,7 +73,11 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     disable_progress_bar()
-    for wanted in sys.argv[1:] or CASES:
-        make(wanted)
+    for wanted in sys.argv[1:] or [*CASES, "preprocessing"]:
+        shutil.rmtree(FIXTURES / wanted, ignore_errors=True)
+        if wanted == "preprocessing":
+            make_preprocessing(FIXTURES / wanted)
+        else:
+            make(wanted)
     total = sum(p.stat().st_size for p in FIXTURES.rglob("*") if p.is_file())
     print(f"all fixtures: {total / 1024:.0f} KiB")
