@@ -1,0 +1,274 @@
+import type { AttentionShape } from "../graph/attention.ts";
+import type { OpenModel } from "../runtime/model.ts";
+import { floats, floatsOf } from "../runtime/session.ts";
+import { buildBias, NO_KEY } from "./bias.ts";
+import type { ActiveBlocks, PositionSet } from "./plan.ts";
+import { complement, gatherRows, range } from "./rows.ts";
+
+/** Scores (heads x rows x keys, over branches) that one attention call may hold. */
+const MAX_SCORES = 12_000_000;
+/** Rows x keys from which on branches with other cuts are run apart, to share one bias. */
+const SHARE_BIAS_FROM = 100_000;
+/** Rows of the clean run that attend together; their keys end with the last of them. */
+const CLEAN_ROWS = 256;
+
+/** Queries, keys and values of some rows at one layer: [rows, heads · dim], [rows, kv · dim] twice. */
+export interface Projected {
+  readonly q: Float32Array;
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+}
+
+/** One branch's part of a layer's attention. */
+export interface BranchRows {
+  readonly before: PositionSet;
+  readonly after: PositionSet;
+  readonly blocks: ActiveBlocks;
+  /** Of the rows `before`. */
+  readonly own: Projected;
+  /** Receives the context of the rows `after`: [rows, heads · dim]. */
+  readonly context: Float32Array;
+}
+
+/** Group mass asked of the clean attention. */
+export interface MassRequest {
+  /** [S, K] column-major membership: 1 where position s is in key group k. */
+  readonly keyGroups: Float32Array;
+  readonly keyGroupCount: number;
+  /** [Q, S]: 1 / group size where position s is in query group q. */
+  readonly queryGroups: Float32Array;
+  readonly queryGroupCount: number;
+}
+
+const NO_CUTS: ActiveBlocks = { id: -1, blocks: [], byHead: false };
+
+/** Attention of one layer: of the clean rows, and of branches over the clean keys and their own. */
+export class LayerAttention {
+  readonly #model: OpenModel;
+  readonly #shape: AttentionShape;
+  readonly #length: number;
+  readonly #qWidth: number;
+  readonly #kWidth: number;
+
+  constructor(model: OpenModel, length: number) {
+    this.#model = model;
+    this.#shape = model.spec.decoder;
+    this.#length = length;
+    this.#qWidth = this.#shape.heads * this.#shape.headDim;
+    this.#kWidth = this.#shape.kvHeads * this.#shape.headDim;
+  }
+
+  /**
+   * Causal attention of the clean run.
+   *
+   * @returns context [S, heads · dim]; mass [heads, Q, K] when asked for.
+   */
+  async clean(
+    { q, k, v }: Projected,
+    mass: MassRequest | undefined,
+  ): Promise<{ context: Float32Array; mass: Float32Array | undefined }> {
+    const session = await this.#model.attention({
+      own: false,
+      weights: false,
+      mass: mass !== undefined,
+    });
+    const context = new Float32Array(this.#length * this.#qWidth);
+    const total =
+      mass && new Float32Array(this.#shape.heads * mass.queryGroupCount * mass.keyGroupCount);
+    for (let first = 0; first < this.#length; first += CLEAN_ROWS) {
+      const end = Math.min(this.#length, first + CLEAN_ROWS);
+      const bias = buildBias(this.#shape, range(first, end), range(0, end), [NO_CUTS]);
+      const outputs = await session.run({
+        q: this.#tensor(q.subarray(first * this.#qWidth, end * this.#qWidth), 1, end - first),
+        ks: floats(k.subarray(0, end * this.#kWidth), [end, this.#kWidth]),
+        vs: floats(v.subarray(0, end * this.#kWidth), [end, this.#kWidth]),
+        bias: floats(bias.data, bias.dims),
+        ...(mass === undefined ? {} : massInputs(mass, this.#length, first, end)),
+      });
+      context.set(floatsOf(outputs, "context"), first * this.#qWidth);
+      if (total !== undefined) {
+        floatsOf(outputs, "mass").forEach((value, i) => {
+          total[i] = (total[i] ?? 0) + value;
+        });
+      }
+    }
+    return { context, mass: total };
+  }
+
+  /**
+   * Attention weights after the softmax of chosen rows over all S keys.
+   *
+   * @param own keys and values of dirty rows, for a branch's weights; absent for the clean run.
+   * @returns [heads, rows, S]
+   */
+  async weights(
+    clean: Projected,
+    queries: Int32Array,
+    q: Float32Array,
+    own?: { readonly before: PositionSet; readonly blocks: ActiveBlocks; readonly rows: Projected },
+  ): Promise<Float32Array> {
+    const session = await this.#model.attention({ own: false, weights: true, mass: false });
+    let { k, v } = clean;
+    if (own !== undefined) {
+      k = k.slice();
+      v = v.slice();
+      own.before.positions.forEach((position, i) => {
+        k.set(
+          own.rows.k.subarray(i * this.#kWidth, (i + 1) * this.#kWidth),
+          position * this.#kWidth,
+        );
+        v.set(
+          own.rows.v.subarray(i * this.#kWidth, (i + 1) * this.#kWidth),
+          position * this.#kWidth,
+        );
+      });
+    }
+    const cuts = own?.blocks ?? NO_CUTS;
+    const bias = buildBias(this.#shape, queries, range(0, this.#length), [cuts]);
+    const outputs = await session.run({
+      q: this.#tensor(q, 1, queries.length),
+      ks: floats(k, [this.#length, this.#kWidth]),
+      vs: floats(v, [this.#length, this.#kWidth]),
+      bias: floats(bias.data, bias.dims),
+    });
+    return floatsOf(outputs, "weights");
+  }
+
+  /** Attention of branches: fills the context of each. */
+  async branches(clean: Projected, branches: readonly BranchRows[]): Promise<void> {
+    const groups = new Map<string, BranchRows[]>();
+    for (const branch of branches) {
+      const { before, after, blocks } = branch;
+      if (after.positions.length === 0) continue;
+      const large = after.positions.length * this.#length >= SHARE_BIAS_FROM;
+      const cuts = large || blocks.byHead ? blocks.id : "any";
+      const key = `${before.id}/${after.id}/${cuts}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [branch]);
+      else group.push(branch);
+    }
+    for (const group of groups.values()) await this.#group(clean, group);
+  }
+
+  /** Branches with the same dirty rows: shared keys are the clean rows that none of them changed. */
+  async #group(clean: Projected, group: readonly BranchRows[]): Promise<void> {
+    const [first] = group;
+    if (first === undefined) return;
+    const { before, after } = first;
+    const rest = complement(before.positions, this.#length);
+    // Where every row changed, one clean key stands in, masked out of every sum.
+    const unchanged = rest.length > 0 ? rest : Int32Array.of(0);
+    const ks = this.#rows(clean.k, unchanged, this.#kWidth);
+    const vs = this.#rows(clean.v, unchanged, this.#kWidth);
+    const keys = new Int32Array(unchanged.length + before.positions.length);
+    keys.set(rest.length > 0 ? rest : [NO_KEY]);
+    keys.set(before.positions, unchanged.length);
+    const rows = after.positions.length;
+    const perRow = this.#shape.heads * this.#length;
+    const rowsAtOnce = Math.max(1, Math.min(rows, Math.floor(MAX_SCORES / perRow)));
+    const branchesAtOnce = Math.max(1, Math.floor(MAX_SCORES / (perRow * rowsAtOnce)));
+    const sameCuts = group.every(({ blocks }) => blocks.id === first.blocks.id);
+    for (let r = 0; r < rows; r += rowsAtOnce) {
+      const queries = after.positions.subarray(r, Math.min(rows, r + rowsAtOnce));
+      const shared = sameCuts ? buildBias(this.#shape, queries, keys, [first.blocks]) : undefined;
+      for (let b = 0; b < group.length; b += branchesAtOnce) {
+        const some = group.slice(b, b + branchesAtOnce);
+        const bias =
+          shared ??
+          buildBias(
+            this.#shape,
+            queries,
+            keys,
+            some.map(({ blocks }) => blocks),
+          );
+        await this.#run(clean, some, queries, r, ks, vs, bias);
+      }
+    }
+  }
+
+  async #run(
+    clean: Projected,
+    branches: readonly BranchRows[],
+    queries: Int32Array,
+    firstRow: number,
+    ks: Float32Array,
+    vs: Float32Array,
+    bias: ReturnType<typeof buildBias>,
+  ): Promise<void> {
+    const ownRows = branches[0]?.before.positions.length ?? 0;
+    const session = await this.#model.attention({ own: ownRows > 0, weights: false, mass: false });
+    const count = branches.length;
+    const q = new Float32Array(count * queries.length * this.#qWidth);
+    const ko = new Float32Array(count * ownRows * this.#kWidth);
+    const vo = new Float32Array(ko.length);
+    branches.forEach(({ before, own }, b) => {
+      this.#queries(clean.q, own.q, before.positions, queries, q, b * queries.length);
+      ko.set(own.k.subarray(0, ownRows * this.#kWidth), b * ownRows * this.#kWidth);
+      vo.set(own.v.subarray(0, ownRows * this.#kWidth), b * ownRows * this.#kWidth);
+    });
+    const shared = ks.length / this.#kWidth;
+    const outputs = await session.run({
+      q: this.#tensor(q, count, queries.length),
+      ks: floats(ks, [shared, this.#kWidth]),
+      vs: floats(vs, [shared, this.#kWidth]),
+      ...(ownRows === 0
+        ? {}
+        : {
+            ko: floats(ko, [count, ownRows, this.#kWidth]),
+            vo: floats(vo, [count, ownRows, this.#kWidth]),
+          }),
+      bias: floats(bias.data, bias.dims),
+    });
+    const context = floatsOf(outputs, "context");
+    const size = queries.length * this.#qWidth;
+    branches.forEach((branch, b) => {
+      branch.context.set(context.subarray(b * size, (b + 1) * size), firstRow * this.#qWidth);
+    });
+  }
+
+  /** Queries of some rows: a branch's own where its row is dirty already, else the clean run's. */
+  #queries(
+    clean: Float32Array,
+    own: Float32Array,
+    dirty: Int32Array,
+    rows: Int32Array,
+    to: Float32Array,
+    at: number,
+  ): void {
+    gatherRows(clean, rows, this.#qWidth, to, at);
+    let next = 0;
+    rows.forEach((position, i) => {
+      while (next < dirty.length && (dirty[next] ?? 0) < position) next++;
+      if (dirty[next] !== position) return;
+      to.set(own.subarray(next * this.#qWidth, (next + 1) * this.#qWidth), (at + i) * this.#qWidth);
+    });
+  }
+
+  #rows(from: Float32Array, rows: Int32Array, width: number): Float32Array {
+    const last = rows.length - 1;
+    // The usual case, only rows at the end changed, needs no copy.
+    if (rows.length > 0 && rows[last] === last) return from.subarray(0, rows.length * width);
+    const to = new Float32Array(rows.length * width);
+    gatherRows(from, rows, width, to, 0);
+    return to;
+  }
+
+  #tensor(q: Float32Array, branches: number, rows: number) {
+    return floats(q, [branches, rows, this.#qWidth]);
+  }
+}
+
+function massInputs(mass: MassRequest, length: number, first: number, end: number) {
+  const rows = end - first;
+  const queryGroups = new Float32Array(mass.queryGroupCount * rows);
+  for (let g = 0; g < mass.queryGroupCount; g++) {
+    queryGroups.set(mass.queryGroups.subarray(g * length + first, g * length + end), g * rows);
+  }
+  return {
+    key_groups: floats(mass.keyGroups.subarray(0, end * mass.keyGroupCount), [
+      end,
+      mass.keyGroupCount,
+    ]),
+    query_groups: floats(queryGroups, [mass.queryGroupCount, rows]),
+  };
+}

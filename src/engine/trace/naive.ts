@@ -1,0 +1,85 @@
+import { ropeTables } from "../families/rope.ts";
+import type { OpenModel } from "../runtime/model.ts";
+import { floats, floatsOf } from "../runtime/session.ts";
+import { BLOCKED, buildBias } from "./bias.ts";
+import { type Branch, forEachBlockedKey } from "./interventions.ts";
+import { range } from "./rows.ts";
+
+/**
+ * The oracle: one masked full forward for one branch, nothing planned and nothing shared. Every row
+ * is computed at every layer, under a full S x S mask. Slow; kept to prove the joint pass, and to
+ * be measured against.
+ *
+ * @param embeddings [S, d]
+ * @param atLayer sees the residual stream [S, d] after each layer, patches included.
+ */
+export async function naiveForward(
+  model: OpenModel,
+  embeddings: Float32Array,
+  branch: Branch,
+  atLayer: (layer: number, hidden: Float32Array) => void,
+): Promise<void> {
+  const { decoder } = model.spec;
+  const width = decoder.hiddenSize;
+  const length = embeddings.length / width;
+  const positions = range(0, length);
+  const rope = ropeTables(decoder.rope, positions);
+  const session = await model.attention({ own: false, weights: false, mass: false });
+  let hidden: Float32Array = embeddings.slice();
+  patch(branch, -1, hidden, width);
+  for (const [layer, { projection, residual }] of model.layers.entries()) {
+    const { heads, kvHeads, headDim } = decoder;
+    const projected = await projection.run({
+      x: floats(hidden, [length, width]),
+      cos: floats(rope.cos, [length, 1, headDim]),
+      sin: floats(rope.sin, [length, 1, headDim]),
+    });
+    const bias = fullMask(model, branch, layer, positions);
+    const attended = await session.run({
+      q: floats(floatsOf(projected, "q"), [1, length, heads * headDim]),
+      ks: floats(floatsOf(projected, "k"), [length, kvHeads * headDim]),
+      vs: floats(floatsOf(projected, "v"), [length, kvHeads * headDim]),
+      bias,
+    });
+    const outputs = await residual.run({
+      x: floats(hidden, [length, width]),
+      context: floats(floatsOf(attended, "context"), [length, heads * headDim]),
+    });
+    hidden = floatsOf(outputs, "y");
+    patch(branch, layer, hidden, width);
+    atLayer(layer, hidden);
+  }
+}
+
+function fullMask(model: OpenModel, branch: Branch, layer: number, positions: Int32Array) {
+  const { heads, kvHeads } = model.spec.decoder;
+  const length = positions.length;
+  const none = { id: -1, blocks: [], byHead: true } as const;
+  const { data } = buildBias(model.spec.decoder, positions, positions, [none]);
+  for (const item of branch.interventions) {
+    if (item.kind !== "block" || !item.layers.has(layer)) continue;
+    for (let head = 0; head < heads; head++) {
+      if (item.heads !== undefined && !item.heads.includes(head)) continue;
+      for (let query = 0; query < length; query++) {
+        const base = (head * length + query) * length;
+        forEachBlockedKey(item.edges, query, (key) => {
+          data[base + key] = BLOCKED;
+        });
+      }
+    }
+  }
+  return floats(data, [kvHeads, 1, heads / kvHeads, length, length]);
+}
+
+function patch(branch: Branch, layer: number, hidden: Float32Array, width: number): void {
+  for (const item of branch.interventions) {
+    if (item.kind !== "patch" || item.layer !== layer) continue;
+    item.positions.forEach((position, row) => {
+      for (let c = 0; c < width; c++) {
+        const value = item.values[row * width + c] ?? 0;
+        const at = position * width + c;
+        hidden[at] = item.mode === "set" ? value : (hidden[at] ?? 0) + value;
+      }
+    });
+  }
+}

@@ -1,0 +1,344 @@
+import { throwIfCancelled } from "../errors.ts";
+import { ropeTables } from "../families/rope.ts";
+import type { OpenModel } from "../runtime/model.ts";
+import { floats, floatsOf } from "../runtime/session.ts";
+import { type BranchRows, LayerAttention, type MassRequest, type Projected } from "./attend.ts";
+import type { Patch } from "./interventions.ts";
+import type { BranchLayer, PlannedBranch } from "./plan.ts";
+import { gatherRows, indicesWithin } from "./rows.ts";
+
+/** What is known after a layer; arrays are valid only until the observer returns. */
+export interface LayerState {
+  readonly layer: number;
+  /** Residual stream of the clean run after the layer: [S, d]. */
+  readonly hidden: Float32Array;
+  /** Group mass [heads, Q, K], when asked for. */
+  readonly mass: Float32Array | undefined;
+  /** Attention weights [heads, rows, S] of the clean run's chosen rows, when asked for. */
+  readonly weights: Float32Array | undefined;
+  /** The residual row of a branch at a position: its own where dirty, else the clean run's. */
+  branchRow(branch: number, position: number): Float32Array;
+  /** Attention weights [heads, rows, S] of a watched branch's chosen rows. */
+  branchWeights(branch: number): Float32Array | undefined;
+}
+
+/** What the pass is asked to keep beside the residual stream. */
+export interface PassRequest {
+  readonly mass?: MassRequest | undefined;
+  /** Query positions whose attention weights are wanted at every layer. */
+  readonly weightRows?: Int32Array | undefined;
+  /** Branches (by index) whose attention weights of `weightRows` are wanted too. */
+  readonly watched?: ReadonlySet<number> | undefined;
+  /** Rows that go through a layer's matrices together; bounds memory. */
+  readonly maxRows: number;
+}
+
+/** Called as each layer completes, in order; awaited before the next one starts. */
+export type LayerObserver = (state: LayerState) => Promise<void>;
+
+/** Rows of one branch between layers. */
+interface BranchState {
+  readonly plan: PlannedBranch;
+  /** Residual rows of its dirty positions: [dirty, d]. */
+  rows: Float32Array;
+}
+
+/**
+ * One pass over the layers: the clean run and every branch, of which only the dirty rows are
+ * computed. At each layer all rows share one reading of its weights; branches read the clean
+ * run's keys and values and bring their own only for rows that differ. Equal, to rounding, to a
+ * masked full forward per branch.
+ *
+ * @param embeddings [S, d], the merged prompt.
+ */
+export async function runPass(
+  model: OpenModel,
+  embeddings: Float32Array,
+  branches: readonly PlannedBranch[],
+  request: PassRequest,
+  observe: LayerObserver,
+  signal?: AbortSignal,
+): Promise<void> {
+  const pass = new Pass(model, embeddings, branches, request, signal);
+  for (let layer = 0; layer < model.layers.length; layer++) {
+    await observe(await pass.step(layer));
+    throwIfCancelled(signal);
+  }
+}
+
+class Pass {
+  readonly #model: OpenModel;
+  readonly #request: PassRequest;
+  readonly #signal: AbortSignal | undefined;
+  readonly #length: number;
+  readonly #width: number;
+  readonly #qWidth: number;
+  readonly #kWidth: number;
+  readonly #attention: LayerAttention;
+  readonly #rope: { cos: Float32Array; sin: Float32Array };
+  readonly #branches: BranchState[];
+  #hidden: Float32Array;
+
+  constructor(
+    model: OpenModel,
+    embeddings: Float32Array,
+    branches: readonly PlannedBranch[],
+    request: PassRequest,
+    signal: AbortSignal | undefined,
+  ) {
+    const { decoder } = model.spec;
+    this.#model = model;
+    this.#request = request;
+    this.#signal = signal;
+    this.#width = decoder.hiddenSize;
+    this.#length = embeddings.length / this.#width;
+    this.#qWidth = decoder.heads * decoder.headDim;
+    this.#kWidth = decoder.kvHeads * decoder.headDim;
+    this.#attention = new LayerAttention(model, this.#length);
+    this.#rope = ropeTables(
+      decoder.rope,
+      Array.from({ length: this.#length }, (_, position) => position),
+    );
+    this.#hidden = embeddings;
+    this.#branches = branches.map((plan) => {
+      const dirty = plan.layers[0]?.before.positions ?? new Int32Array();
+      const rows = new Float32Array(dirty.length * this.#width);
+      gatherRows(embeddings, dirty, this.#width, rows, 0);
+      applyPatches(rows, dirty, plan.inputPatches, this.#width);
+      return { plan, rows };
+    });
+  }
+
+  /** Takes the clean rows and every branch through one layer. */
+  async step(layer: number): Promise<LayerState> {
+    const chunks = this.#chunks(layer);
+    let clean: Projected | undefined;
+    let mass: Float32Array | undefined;
+    let weights: Float32Array | undefined;
+    let next: Float32Array | undefined;
+    const branchWeights = new Map<number, Float32Array>();
+    for (const [index, chunk] of chunks.entries()) {
+      throwIfCancelled(this.#signal);
+      const withClean = index === 0;
+      const projected = await this.#project(layer, chunk, withClean);
+      clean ??= projected.clean;
+      if (clean === undefined) throw new Error("the first chunk holds the clean rows");
+      const parts = chunk.map((b, i) => this.#branchRows(layer, b, projected.own[i]));
+      let context: Float32Array | undefined;
+      if (withClean) {
+        const attended = await this.#attention.clean(clean, this.#request.mass);
+        context = attended.context;
+        mass = attended.mass;
+        weights = await this.#chosenWeights(clean);
+      }
+      await this.#attention.branches(clean, parts);
+      for (const [i, b] of chunk.entries()) {
+        const part = parts[i];
+        if (part === undefined || !this.#request.watched?.has(b)) continue;
+        const found = await this.#chosenWeights(clean, part);
+        if (found !== undefined) branchWeights.set(b, found);
+      }
+      const done = await this.#finish(layer, chunk, parts, context);
+      if (withClean) next = done;
+    }
+    if (next === undefined) throw new Error("a layer has at least the clean rows");
+    this.#hidden = next;
+    return this.#state(layer, mass, weights, branchWeights);
+  }
+
+  /** Branches to run together; the first chunk goes with the clean rows. */
+  #chunks(layer: number): number[][] {
+    const chunks: number[][] = [[]];
+    let rows = this.#length;
+    this.#branches.forEach(({ plan }, b) => {
+      const count = plan.layers[layer]?.after.positions.length ?? 0;
+      if (count === 0) return;
+      if (rows + count > this.#request.maxRows && rows > 0) {
+        chunks.push([]);
+        rows = 0;
+      }
+      chunks.at(-1)?.push(b);
+      rows += count;
+    });
+    return chunks;
+  }
+
+  async #project(
+    layer: number,
+    chunk: readonly number[],
+    withClean: boolean,
+  ): Promise<{ clean: Projected | undefined; own: Projected[] }> {
+    const states = chunk.map((b) => this.#branch(b));
+    const counts = states.map(({ rows }) => rows.length / this.#width);
+    const head = withClean ? this.#length : 0;
+    const total = head + counts.reduce((sum, count) => sum + count, 0);
+    const empty = new Float32Array();
+    if (total === 0) {
+      return { clean: undefined, own: chunk.map(() => ({ q: empty, k: empty, v: empty })) };
+    }
+    const { headDim } = this.#model.spec.decoder;
+    const x = new Float32Array(total * this.#width);
+    const cos = new Float32Array(total * headDim);
+    const sin = new Float32Array(total * headDim);
+    if (withClean) {
+      x.set(this.#hidden);
+      cos.set(this.#rope.cos);
+      sin.set(this.#rope.sin);
+    }
+    let at = head;
+    for (const [i, { plan, rows }] of states.entries()) {
+      const positions = layerOf(plan, layer).before.positions;
+      x.set(rows, at * this.#width);
+      gatherRows(this.#rope.cos, positions, headDim, cos, at);
+      gatherRows(this.#rope.sin, positions, headDim, sin, at);
+      at += counts[i] ?? 0;
+    }
+    const outputs = await this.#sessions(layer).projection.run({
+      x: floats(x, [total, this.#width]),
+      cos: floats(cos, [total, 1, headDim]),
+      sin: floats(sin, [total, 1, headDim]),
+    });
+    const q = floatsOf(outputs, "q");
+    const k = floatsOf(outputs, "k");
+    const v = floatsOf(outputs, "v");
+    const slice = (first: number, count: number): Projected => ({
+      q: q.subarray(first * this.#qWidth, (first + count) * this.#qWidth),
+      k: k.subarray(first * this.#kWidth, (first + count) * this.#kWidth),
+      v: v.subarray(first * this.#kWidth, (first + count) * this.#kWidth),
+    });
+    at = head;
+    const own = counts.map((count) => {
+      at += count;
+      return slice(at - count, count);
+    });
+    return { clean: withClean ? slice(0, head) : undefined, own };
+  }
+
+  #branchRows(layer: number, b: number, own: Projected | undefined): BranchRows {
+    const { before, after, blocks } = layerOf(this.#branch(b).plan, layer);
+    if (own === undefined) throw new Error("every branch of a chunk was projected");
+    const context = new Float32Array(after.positions.length * this.#qWidth);
+    return { before, after, blocks, own, context };
+  }
+
+  async #chosenWeights(clean: Projected, part?: BranchRows): Promise<Float32Array | undefined> {
+    const rows = this.#request.weightRows;
+    if (rows === undefined || rows.length === 0) return undefined;
+    const q = new Float32Array(rows.length * this.#qWidth);
+    gatherRows(clean.q, rows, this.#qWidth, q, 0);
+    if (part === undefined) return this.#attention.weights(clean, rows, q);
+    rows.forEach((position, i) => {
+      const own = part.before.positions.indexOf(position);
+      if (own < 0) return;
+      q.set(part.own.q.subarray(own * this.#qWidth, (own + 1) * this.#qWidth), i * this.#qWidth);
+    });
+    const { before, blocks, own } = part;
+    return this.#attention.weights(clean, rows, q, { before, blocks, rows: own });
+  }
+
+  /** Output projection, MLP and patches; returns the clean rows when they are in the chunk. */
+  async #finish(
+    layer: number,
+    chunk: readonly number[],
+    parts: readonly BranchRows[],
+    cleanContext: Float32Array | undefined,
+  ): Promise<Float32Array | undefined> {
+    const head = cleanContext === undefined ? 0 : this.#length;
+    const counts = parts.map(({ after }) => after.positions.length);
+    const total = head + counts.reduce((sum, count) => sum + count, 0);
+    const x = new Float32Array(total * this.#width);
+    const context = new Float32Array(total * this.#qWidth);
+    if (cleanContext !== undefined) {
+      x.set(this.#hidden);
+      context.set(cleanContext);
+    }
+    let at = head;
+    for (const [i, b] of chunk.entries()) {
+      const part = parts[i];
+      if (part === undefined) continue;
+      gatherRows(this.#hidden, part.after.positions, this.#width, x, at);
+      const { rows } = this.#branch(b);
+      indicesWithin(part.before.positions, part.after.positions).forEach((row, own) => {
+        x.set(rows.subarray(own * this.#width, (own + 1) * this.#width), (at + row) * this.#width);
+      });
+      context.set(part.context, at * this.#qWidth);
+      at += counts[i] ?? 0;
+    }
+    const outputs = await this.#sessions(layer).residual.run({
+      x: floats(x, [total, this.#width]),
+      context: floats(context, [total, this.#qWidth]),
+    });
+    const y = floatsOf(outputs, "y");
+    at = head;
+    for (const [i, b] of chunk.entries()) {
+      const count = counts[i] ?? 0;
+      const state = this.#branch(b);
+      const here = layerOf(state.plan, layer);
+      // A copy, so that the whole chunk's output is not kept alive.
+      state.rows = y.slice(at * this.#width, (at + count) * this.#width);
+      applyPatches(state.rows, here.after.positions, here.patches, this.#width);
+      at += count;
+    }
+    return cleanContext === undefined ? undefined : y.slice(0, head * this.#width);
+  }
+
+  #state(
+    layer: number,
+    mass: Float32Array | undefined,
+    weights: Float32Array | undefined,
+    branchWeights: ReadonlyMap<number, Float32Array>,
+  ): LayerState {
+    const hidden = this.#hidden;
+    const width = this.#width;
+    return {
+      layer,
+      hidden,
+      mass,
+      weights,
+      branchRow: (b, position) => {
+        const { plan, rows } = this.#branch(b);
+        const own = layerOf(plan, layer).after.positions.indexOf(position);
+        return own < 0
+          ? hidden.subarray(position * width, (position + 1) * width)
+          : rows.subarray(own * width, (own + 1) * width);
+      },
+      branchWeights: (b) => branchWeights.get(b),
+    };
+  }
+
+  #branch(b: number): BranchState {
+    const state = this.#branches[b];
+    if (state === undefined) throw new Error(`there is no branch ${b}`);
+    return state;
+  }
+
+  #sessions(layer: number) {
+    const sessions = this.#model.layers[layer];
+    if (sessions === undefined) throw new Error(`there is no layer ${layer}`);
+    return sessions;
+  }
+}
+
+function layerOf(plan: PlannedBranch, layer: number): BranchLayer {
+  const found = plan.layers[layer];
+  if (found === undefined) throw new Error(`the plan has no layer ${layer}`);
+  return found;
+}
+
+/** Sets or adds to rows; `positions` are those of the rows. */
+function applyPatches(
+  rows: Float32Array,
+  positions: Int32Array,
+  patches: readonly Patch[],
+  width: number,
+): void {
+  for (const patch of patches) {
+    patch.positions.forEach((position, i) => {
+      const at = positions.indexOf(position) * width;
+      for (let c = 0; c < width; c++) {
+        const value = patch.values[i * width + c] ?? 0;
+        rows[at + c] = patch.mode === "set" ? value : (rows[at + c] ?? 0) + value;
+      }
+    });
+  }
+}

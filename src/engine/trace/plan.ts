@@ -1,0 +1,144 @@
+import { type Block, type Branch, cutQueries, type Patch } from "./interventions.ts";
+
+/** Sorted positions; equal sets are one object within a plan, so they are compared by identity. */
+export interface PositionSet {
+  readonly id: number;
+  readonly positions: Int32Array;
+}
+
+/** The cuts in force at a layer; equal combinations are one object within a plan. */
+export interface ActiveBlocks {
+  readonly id: number;
+  readonly blocks: readonly Block[];
+  /** Whether some cut is made in some heads only. */
+  readonly byHead: boolean;
+}
+
+/** What a branch does at one layer. */
+export interface BranchLayer {
+  /** Positions whose residual stream may differ from the clean run before the layer … */
+  readonly before: PositionSet;
+  /** … and after it; holds `before`. */
+  readonly after: PositionSet;
+  readonly blocks: ActiveBlocks;
+  /** Patches made to the residual stream after the layer. */
+  readonly patches: readonly Patch[];
+}
+
+/** A branch with its dirty rows worked out, layer by layer. */
+export interface PlannedBranch {
+  readonly branch: Branch;
+  readonly layers: readonly BranchLayer[];
+  /** Patches made to the input embeddings. */
+  readonly inputPatches: readonly Patch[];
+}
+
+/**
+ * Works out which rows each branch has to compute. A row is dirty after a layer when it was dirty
+ * before, when one of its own edges is cut, when it can still read a dirty row, or when it is
+ * patched. All other rows equal the clean run's, exactly.
+ *
+ * @param length S, positions of the sequence.
+ * @param layers L, decoder layers.
+ */
+export function planBranches(
+  branches: readonly Branch[],
+  length: number,
+  layers: number,
+): PlannedBranch[] {
+  const planner = new Planner(length, layers);
+  return branches.map((branch) => planner.plan(branch));
+}
+
+class Planner {
+  readonly #length: number;
+  readonly #layers: number;
+  readonly #sets = new Map<string, PositionSet>();
+  readonly #combinations = new Map<string, ActiveBlocks>();
+  readonly #edgeIds = new Map<object, number>();
+  readonly #next = new Map<string, PositionSet>();
+
+  constructor(length: number, layers: number) {
+    this.#length = length;
+    this.#layers = layers;
+  }
+
+  plan(branch: Branch): PlannedBranch {
+    const blocks = branch.interventions.filter((item) => item.kind === "block");
+    const patches = branch.interventions.filter((item) => item.kind === "patch");
+    const inputPatches = patches.filter(({ layer }) => layer === -1);
+    let before = this.#set(inputPatches.flatMap(({ positions }) => Array.from(positions)));
+    const layers: BranchLayer[] = [];
+    for (let layer = 0; layer < this.#layers; layer++) {
+      const active = this.#combine(blocks.filter((block) => block.layers.has(layer)));
+      const here = patches.filter((patch) => patch.layer === layer);
+      let after = this.#spread(before, active);
+      if (here.length > 0) {
+        const patched = here.flatMap(({ positions }) => Array.from(positions));
+        after = this.#set([...after.positions, ...patched]);
+      }
+      layers.push({ before, after, blocks: active, patches: here });
+      before = after;
+    }
+    return { branch, layers, inputPatches };
+  }
+
+  /** Dirty rows after a layer's attention, from those before it. */
+  #spread(before: PositionSet, active: ActiveBlocks): PositionSet {
+    const key = `${before.id}/${active.id}`;
+    const known = this.#next.get(key);
+    if (known !== undefined) return known;
+    const dirty = new Uint8Array(this.#length);
+    for (const position of before.positions) dirty[position] = 1;
+    for (const { edges } of active.blocks) for (const query of cutQueries(edges)) dirty[query] = 1;
+    // A row with no cut of its own is dirty as soon as any dirty row precedes it; rows with cuts
+    // of their own are dirty already.
+    const first = before.positions[0] ?? this.#length;
+    for (let position = first; position < this.#length; position++) dirty[position] = 1;
+    const found: number[] = [];
+    for (let position = 0; position < this.#length; position++) {
+      if (dirty[position] === 1) found.push(position);
+    }
+    const after = this.#set(found);
+    this.#next.set(key, after);
+    return after;
+  }
+
+  #set(positions: readonly number[]): PositionSet {
+    const sorted = Int32Array.from(new Set(positions)).sort();
+    const key = sorted.join();
+    let set = this.#sets.get(key);
+    if (set === undefined) {
+      set = { id: this.#sets.size, positions: sorted };
+      this.#sets.set(key, set);
+    }
+    return set;
+  }
+
+  #combine(blocks: readonly Block[]): ActiveBlocks {
+    const key = blocks
+      .map(({ edges, heads }) => `${this.#edgeId(edges)}:${heads?.join() ?? "*"}`)
+      .join(";");
+    let combination = this.#combinations.get(key);
+    if (combination === undefined) {
+      const byHead = blocks.some(({ heads }) => heads !== undefined);
+      combination = { id: this.#combinations.size, blocks, byHead };
+      this.#combinations.set(key, combination);
+    }
+    return combination;
+  }
+
+  #edgeId(edges: object): number {
+    let id = this.#edgeIds.get(edges);
+    if (id === undefined) {
+      id = this.#edgeIds.size;
+      this.#edgeIds.set(edges, id);
+    }
+    return id;
+  }
+}
+
+/** Rows that the branches compute beside the clean run: the sum over branches of dirty rows. */
+export function dirtyRows(planned: readonly PlannedBranch[], layer: number): number {
+  return planned.reduce((sum, { layers }) => sum + (layers[layer]?.after.positions.length ?? 0), 0);
+}

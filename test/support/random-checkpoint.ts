@@ -1,0 +1,175 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Sizes of a random LLaVA checkpoint; weights are drawn so that attention is peaked. */
+export interface RandomSizes {
+  readonly hidden: number;
+  readonly inner: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly vocab: number;
+  readonly dtype: "F32" | "BF16";
+  readonly seed: number;
+}
+
+const VISION = { hidden: 16, inner: 24, layers: 2, heads: 2, image: 16, patch: 4 };
+const CHUNK = 1 << 22;
+
+/**
+ * Writes a LLaVA-layout checkpoint with random weights (config.json and model.safetensors), or
+ * leaves one that is there alone. Weights have variance 1/fan-in.
+ */
+export async function randomCheckpoint(folder: string, sizes: RandomSizes): Promise<string> {
+  const mark = createHash("sha256").update(JSON.stringify(sizes)).digest("hex").slice(0, 12);
+  const target = join(folder, `random-${mark}`);
+  if (existsSync(join(target, "config.json"))) return target;
+  mkdirSync(target, { recursive: true });
+  const shapes = shapesOf(sizes);
+  const bytes = sizes.dtype === "F32" ? 4 : 2;
+  const header: Record<string, unknown> = {};
+  let offset = 0;
+  for (const [name, shape] of shapes) {
+    const length = shape.reduce((a, b) => a * b, bytes);
+    header[name] = { dtype: sizes.dtype, shape, data_offsets: [offset, offset + length] };
+    offset += length;
+  }
+  let text = JSON.stringify(header);
+  text += " ".repeat((8 - (text.length % 8)) % 8);
+  const file = await open(join(target, "model.safetensors"), "w");
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(text.length));
+  await file.write(prefix);
+  await file.write(text);
+  const noise = new Noise(sizes.seed);
+  for (const [name, shape] of shapes) {
+    const count = shape.reduce((a, b) => a * b, 1);
+    const isNorm = shape.length === 1 && name.endsWith("weight");
+    const scale = isNorm ? 0.1 : name.includes("embed") ? 1 : 1.3 / Math.sqrt(fanIn(shape));
+    for (let done = 0; done < count; done += CHUNK) {
+      const values = noise.draw(Math.min(CHUNK, count - done), scale, isNorm ? 1 : 0);
+      await file.write(sizes.dtype === "F32" ? new Uint8Array(values.buffer) : toBf16(values));
+    }
+  }
+  await file.close();
+  writeFileSync(join(target, "config.json"), JSON.stringify(configOf(sizes)));
+  return target;
+}
+
+function fanIn(shape: readonly number[]): number {
+  return shape.length > 1 ? shape.slice(1).reduce((a, b) => a * b, 1) : (shape[0] ?? 1);
+}
+
+function configOf(sizes: RandomSizes) {
+  return {
+    model_type: "llava",
+    image_token_index: 4,
+    vision_feature_layer: -2,
+    text_config: {
+      model_type: "llama",
+      hidden_size: sizes.hidden,
+      intermediate_size: sizes.inner,
+      num_hidden_layers: sizes.layers,
+      num_attention_heads: sizes.heads,
+      num_key_value_heads: sizes.kvHeads,
+      head_dim: sizes.headDim,
+      vocab_size: sizes.vocab,
+      rms_norm_eps: 1e-5,
+    },
+    vision_config: {
+      model_type: "clip_vision_model",
+      hidden_size: VISION.hidden,
+      intermediate_size: VISION.inner,
+      num_hidden_layers: VISION.layers,
+      num_attention_heads: VISION.heads,
+      image_size: VISION.image,
+      patch_size: VISION.patch,
+    },
+  };
+}
+
+function shapesOf(sizes: RandomSizes): [string, number[]][] {
+  const { hidden, inner, heads, kvHeads, headDim, vocab } = sizes;
+  const v = VISION;
+  const patches = (v.image / v.patch) ** 2;
+  const vision = "vision_tower.vision_model.";
+  const shapes: [string, number[]][] = [
+    [`${vision}embeddings.class_embedding`, [v.hidden]],
+    [`${vision}embeddings.patch_embedding.weight`, [v.hidden, 3, v.patch, v.patch]],
+    [`${vision}embeddings.position_embedding.weight`, [patches + 1, v.hidden]],
+    [`${vision}pre_layrnorm.weight`, [v.hidden]],
+    [`${vision}pre_layrnorm.bias`, [v.hidden]],
+  ];
+  const linear = (name: string, out: number, input: number) =>
+    shapes.push([`${name}.weight`, [out, input]], [`${name}.bias`, [out]]);
+  for (let i = 0; i < v.layers - 1; i++) {
+    const layer = `${vision}encoder.layers.${i}.`;
+    for (const part of ["q_proj", "k_proj", "v_proj", "out_proj"]) {
+      linear(`${layer}self_attn.${part}`, v.hidden, v.hidden);
+    }
+    linear(`${layer}mlp.fc1`, v.inner, v.hidden);
+    linear(`${layer}mlp.fc2`, v.hidden, v.inner);
+    for (const norm of ["layer_norm1", "layer_norm2"]) {
+      shapes.push([`${layer}${norm}.weight`, [v.hidden]], [`${layer}${norm}.bias`, [v.hidden]]);
+    }
+  }
+  linear("multi_modal_projector.linear_1", hidden, v.hidden);
+  linear("multi_modal_projector.linear_2", hidden, hidden);
+  const decoder = "language_model.model.";
+  shapes.push([`${decoder}embed_tokens.weight`, [vocab, hidden]]);
+  for (let i = 0; i < sizes.layers; i++) {
+    const layer = `${decoder}layers.${i}.`;
+    shapes.push(
+      [`${layer}input_layernorm.weight`, [hidden]],
+      [`${layer}self_attn.q_proj.weight`, [heads * headDim, hidden]],
+      [`${layer}self_attn.k_proj.weight`, [kvHeads * headDim, hidden]],
+      [`${layer}self_attn.v_proj.weight`, [kvHeads * headDim, hidden]],
+      [`${layer}self_attn.o_proj.weight`, [hidden, heads * headDim]],
+      [`${layer}post_attention_layernorm.weight`, [hidden]],
+      [`${layer}mlp.gate_proj.weight`, [inner, hidden]],
+      [`${layer}mlp.up_proj.weight`, [inner, hidden]],
+      [`${layer}mlp.down_proj.weight`, [hidden, inner]],
+    );
+  }
+  shapes.push(
+    [`${decoder}norm.weight`, [hidden]],
+    ["language_model.lm_head.weight", [vocab, hidden]],
+  );
+  return shapes;
+}
+
+/** Seeded noise, nearly normal (a sum of uniforms), fast enough for billions of weights. */
+export class Noise {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0 || 1;
+  }
+
+  /** Uniform in [0, 1). */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let z = this.#state;
+    z = Math.imul(z ^ (z >>> 15), z | 1);
+    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
+    return ((z ^ (z >>> 14)) >>> 0) / 4294967296;
+  }
+
+  /** `count` values of the given standard deviation around `mean`. */
+  draw(count: number, scale: number, mean = 0): Float32Array {
+    const values = new Float32Array(count);
+    const factor = scale * Math.sqrt(6);
+    for (let i = 0; i < count; i++) values[i] = mean + factor * (this.next() + this.next() - 1);
+    return values;
+  }
+}
+
+function toBf16(values: Float32Array): Uint8Array {
+  const bits = new Uint32Array(values.buffer);
+  const half = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) half[i] = ((bits[i] ?? 0) + 0x8000) >>> 16;
+  return new Uint8Array(half.buffer);
+}

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
+import { readModelSpec } from "../../src/engine/families/registry.ts";
+import { OpenModel } from "../../src/engine/runtime/model.ts";
+import type { Branch, EdgeSet, Intervention } from "../../src/engine/trace/interventions.ts";
+import { naiveForward } from "../../src/engine/trace/naive.ts";
+import { runPass } from "../../src/engine/trace/pass.ts";
+import { planBranches } from "../../src/engine/trace/plan.ts";
+import { unembed } from "../../src/engine/trace/unembed.ts";
+import { Noise, type RandomSizes, randomCheckpoint } from "../support/random-checkpoint.ts";
+
+const PROBABILITY_TOLERANCE = 1e-5;
+const SETTINGS = { provider: "cpu", threads: 1, memoryBudgetBytes: 1e9 } as const;
+const BASE = { inner: 40, layers: 4, vocab: 60, dtype: "F32", seed: 7 } as const;
+const SHAPES: RandomSizes[] = [
+  { ...BASE, hidden: 32, heads: 4, kvHeads: 4, headDim: 8 },
+  { ...BASE, hidden: 24, heads: 6, kvHeads: 2, headDim: 6 },
+  { ...BASE, hidden: 20, heads: 3, kvHeads: 1, headDim: 10, dtype: "BF16" },
+];
+
+interface Case {
+  readonly shape: number;
+  readonly length: number;
+  readonly seed: number;
+  readonly branches: Branch[];
+  readonly maxRows: number;
+}
+
+const subset = (length: number, minLength = 1) =>
+  fc
+    .uniqueArray(fc.nat(length - 1), { minLength, maxLength: length })
+    .map((items) => Int32Array.from(items).sort());
+
+function edges(length: number): fc.Arbitrary<EdgeSet> {
+  const product = fc.record({ queries: subset(length), keys: subset(length) });
+  const listed = fc
+    .array(fc.tuple(fc.nat(length - 1), subset(length)), { minLength: 1, maxLength: 6 })
+    .map((rows) => ({ kind: "listed" as const, rows: new Map(rows) }));
+  // Every edge of some rows: those become uniform over all S positions.
+  const whole = subset(length).map((queries) => ({
+    kind: "product" as const,
+    queries,
+    keys: Int32Array.from({ length }, (_, key) => key),
+  }));
+  return fc.oneof(
+    product.map((sets) => ({ kind: "product" as const, ...sets })),
+    listed,
+    whole,
+  );
+}
+
+function intervention(length: number, sizes: RandomSizes): fc.Arbitrary<Intervention> {
+  const layers = fc.uniqueArray(fc.nat(sizes.layers - 1), { minLength: 1 });
+  const block = fc
+    .record({
+      edges: edges(length),
+      layers: layers.map((items) => new Set(items)),
+      heads: fc.option(fc.uniqueArray(fc.nat(sizes.heads - 1), { minLength: 1 }), {
+        nil: undefined,
+      }),
+    })
+    .map((parts) => ({ kind: "block" as const, ...parts }));
+  const patch = fc
+    .record({
+      mode: fc.constantFrom("set" as const, "add" as const),
+      layer: fc.integer({ min: -1, max: sizes.layers - 1 }),
+      positions: subset(length),
+      seed: fc.nat(1e6),
+    })
+    .map(({ seed, ...parts }) => ({
+      kind: "patch" as const,
+      ...parts,
+      values: new Noise(seed).draw(parts.positions.length * sizes.hidden, 1),
+    }));
+  return fc.oneof({ weight: 3, arbitrary: block }, { weight: 1, arbitrary: patch });
+}
+
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    shape: fc.nat(SHAPES.length - 1),
+    length: fc.integer({ min: 1, max: 14 }),
+    seed: fc.nat(1e6),
+    maxRows: fc.constantFrom(1, 20, 1000),
+  })
+  .chain((base) => {
+    const sizes = SHAPES[base.shape] as RandomSizes;
+    return fc.record({
+      shape: fc.constant(base.shape),
+      length: fc.constant(base.length),
+      seed: fc.constant(base.seed),
+      maxRows: fc.constant(base.maxRows),
+      branches: fc.array(
+        fc
+          .array(intervention(base.length, sizes), { minLength: 0, maxLength: 3 })
+          .map((interventions) => ({ interventions })),
+        { minLength: 1, maxLength: 6 },
+      ),
+    });
+  });
+
+describe("the joint pass", () => {
+  let folder: string;
+  const models: OpenModel[] = [];
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "flowprobe-pass-"));
+    for (const sizes of SHAPES) {
+      const checkpoint = await randomCheckpoint(folder, sizes);
+      models.push(await OpenModel.open(await readModelSpec(checkpoint), SETTINGS));
+    }
+  });
+
+  after(async () => {
+    for (const model of models) await model.release();
+    rmSync(folder, { recursive: true });
+  });
+
+  test("equals one masked full forward per branch, for any branches", {
+    timeout: 300_000,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, (made) => compare(models, made)),
+      {
+        numRuns: 120,
+        seed: 20_260_101,
+      },
+    );
+  });
+});
+
+/** Runs both executors and compares every layer of every branch. */
+async function compare(models: readonly OpenModel[], made: Case): Promise<void> {
+  const model = models[made.shape] as OpenModel;
+  const width = model.spec.decoder.hiddenSize;
+  const last = made.length - 1;
+  const embeddings = new Noise(made.seed).draw(made.length * width, 1);
+  const planned = planBranches(made.branches, made.length, model.layers.length);
+  const clean: Float32Array[] = [];
+  const rows: Float32Array[][] = made.branches.map(() => []);
+  await runPass(model, embeddings, planned, { maxRows: made.maxRows }, async (state) => {
+    clean.push(state.hidden.slice());
+    for (const [b, kept] of rows.entries()) kept.push(state.branchRow(b, last).slice());
+  });
+  await naiveForward(model, embeddings, { interventions: [] }, (layer, hidden) => {
+    assertClose(clean[layer] as Float32Array, hidden, "the clean run is untouched");
+  });
+  for (const [b, branch] of made.branches.entries()) {
+    const ends: Float32Array[] = [];
+    await naiveForward(model, embeddings, branch, (layer, hidden) => {
+      ends.push(hidden.slice(last * width));
+      const dirty = new Set(planned[b]?.layers[layer]?.after.positions);
+      for (let position = 0; position < made.length; position++) {
+        if (dirty.has(position)) continue;
+        const row = [position * width, (position + 1) * width] as const;
+        assertClose(
+          hidden.subarray(...row),
+          (clean[layer] as Float32Array).subarray(...row),
+          `position ${position} is planned clean after layer ${layer}`,
+        );
+      }
+    });
+    const kept = rows[b] as Float32Array[];
+    const stacked = new Float32Array(2 * width * ends.length);
+    ends.forEach((end, layer) => {
+      stacked.set(end, 2 * layer * width);
+      stacked.set(kept[layer] as Float32Array, (2 * layer + 1) * width);
+    });
+    const vocab = Int32Array.from({ length: model.spec.decoder.vocabSize }, (_, id) => id);
+    const flags = Array.from({ length: 2 * ends.length }, () => true);
+    const { chosen } = await unembed(model, stacked, flags, { k: 1, chosen: vocab });
+    for (let layer = 0; layer < ends.length; layer++) {
+      for (let id = 0; id < vocab.length; id++) {
+        const expected = chosen[2 * layer * vocab.length + id] as number;
+        const found = chosen[(2 * layer + 1) * vocab.length + id] as number;
+        assert.ok(
+          Math.abs(expected - found) <= PROBABILITY_TOLERANCE,
+          `branch ${b}, layer ${layer}, token ${id}: ${found}, expected ${expected}`,
+        );
+      }
+    }
+  }
+}
+
+function assertClose(found: Float32Array, expected: Float32Array, what: string): void {
+  let scale = 1;
+  for (const value of expected) scale = Math.max(scale, Math.abs(value));
+  for (let i = 0; i < expected.length; i++) {
+    const difference = Math.abs((found[i] as number) - (expected[i] as number));
+    assert.ok(difference <= 1e-4 * scale, `${what}: ${found[i]}, expected ${expected[i]}`);
+  }
+}
