@@ -90,10 +90,10 @@ CASES = {
         "text_omit": ["num_key_value_heads"],
         "caller": {"num_frames": 3, "pooling_shape": [3, 3, 3]}, "frames": [3, 50, 37],
         "root": {"image_seq_length": 36},
-        "question": "Where did the naïve child put the café cup? 猫", "options": ["Box", "Table – left", "Up"],
+        "question": "Where did the naïve child put the café cup? 猫🐈", "options": ["Box", "Table – left", "Up"],
         "keyword": "child", "answer": 2,
         "about": "llava-1.5 style image-only base: no PLLaVA keys, sparse text_config, byte-fallback tokenizer, "
-                 "text outside its alphabet",
+                 "text outside its alphabet (an emoji of two UTF-16 units among it)",
     },
     "f-llava-next": {
         "seed": 12, "dtype": "bfloat16", "model_type": "llava_next", "pllava": None,
@@ -156,3 +156,12 @@ def render(spec: dict) -> str:
 
 def frame_plan(spec: dict) -> dict:
     return spec["caller"] or spec["pllava"]
+
+
+def frame_order(spec: dict) -> list[int]:
+    """Which arrived frame stands at each of num_frames: when too few arrive, each is repeated in place."""
+    arrived, wanted = spec["frames"][0], frame_plan(spec)["num_frames"]
+    if arrived >= wanted:
+        return list(range(arrived))
+    times = wanted // arrived + 1
+    return [i for i in range(arrived) for _ in range(times)][:wanted]

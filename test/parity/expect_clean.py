@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import torch
 
+from cases import frame_order, frame_plan
 from groups import spans
 from reference import Prompt, Reference, Run
 
@@ -49,7 +50,7 @@ def clean_tensors(ref: Reference, pixels: torch.Tensor, projected: torch.Tensor,
         "prompt": prompt.text,
         "system": spec["system"], "question": spec["question"], "options": spec["options"],
         "answer": spec["answer"], "keyword": spec["keyword"],
-        "frames": spec["frames"],
+        "frames": spec["frames"], "frameOrder": frame_order(spec), "pooling": frame_plan(spec)["pooling_shape"],
         "positions": len(prompt.embeddings), "imageAt": prompt.image_at,
         "videoFrames": video.shape[0], "tokensPerFrame": video.shape[1],
         "layers": len(run.residual), "heads": run.attention.shape[1], "vocab": run.logits.shape[1],

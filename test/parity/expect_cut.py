@@ -4,6 +4,7 @@ from __future__ import annotations
 import torch
 
 from cuts import STYLES, additive, causal, cut_edges, pathway_blocks, target_series, window_layers
+from groups import spans
 from reference import Change, Prompt, Reference, Run
 
 
@@ -100,7 +101,9 @@ def points(ref: Reference, prompt: Prompt, clean: Run, truth: int, other: Run) -
             key = f"points.{name}.vectors.{i}"
             vectors[key] = change.vectors
             residual.append({"kind": "add" if change.add else "set", "layers": change.layers,
-                             "positions": change.positions, "vectors": key})
+                             "positions": spans(change.positions), "vectors": key})
+        for block in blocks:
+            block |= {"queries": spans(block["queries"]), "keys": spans(block["keys"])}
         told.append({"name": name, "blocks": blocks, "residual": residual, "figures": figures(run, base, truth)})
     assert all(not c.all() for c in changed) and last_layer > 0
     tensors = {"points.probabilities": torch.stack(probabilities), "points.changed": torch.stack(changed).byte(),
@@ -133,6 +136,7 @@ def plan(groups: dict, size: int, heads: int, layers: int, clean: Run, other: Ru
     yield "several-at-once", [block(question, video, every[:2]), block(last, question, late),
                               block(last, video, [0, layers - 1], [0]), block(frames[1], frames[0], [1])], []
     yield "zero-frame", [], [Change([0], frames[1], torch.zeros(len(frames[1]), width))]
+    yield "zero-input-word", [], [Change([-1], word, torch.zeros(len(word), width))]
     yield "patch-frame", [], [Change([1], frames[0], other.residual[1][frames[0]])]
     yield "add-at-last", [], [Change([0, layers - 1], last, nudge, add=True)]
     yield "zero-word-and-cut", [block(last, question, late)], [

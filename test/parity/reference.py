@@ -11,7 +11,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, CLIPImageProcessor, DynamicCache
 
-from cases import frame_plan
+from cases import frame_order, frame_plan
 from groups import PLACEHOLDER, token_groups
 
 
@@ -35,11 +35,16 @@ class Run:
 
 @dataclass
 class Change:
-    """A change of the residual stream after a layer: rows of `vectors` set at or added to positions."""
+    """A change of the residual stream after a layer (-1: of the embeddings): rows set at or added to positions."""
     layers: list[int]
     positions: list[int]
     vectors: torch.Tensor
     add: bool = False
+
+    def apply(self, rows: torch.Tensor) -> torch.Tensor:
+        rows = rows.clone()
+        rows[self.positions] = self.vectors + (rows[self.positions] if self.add else 0)
+        return rows
 
 
 @dataclass
@@ -77,10 +82,8 @@ class Reference:
         plan = frame_plan(self.spec)
         if plan["pooling_shape"] is None:
             return projected
-        arrived, tokens, width = projected.shape
-        if arrived < plan["num_frames"]:
-            times = plan["num_frames"] // arrived + 1
-            projected = projected.repeat_interleave(times, 0)[:plan["num_frames"]]
+        _, tokens, width = projected.shape
+        projected = projected[frame_order(self.spec)]
         side = int(tokens ** 0.5)
         volume = projected.reshape(len(projected), side, side, width).permute(3, 0, 1, 2)[None]
         pooled = torch.nn.AdaptiveAvgPool3d(tuple(plan["pooling_shape"]))(volume)[0]
@@ -102,6 +105,9 @@ class Reference:
             changes: list[Change] | None = None) -> Run:
         """One forward over the whole sequence; masks replace the causal mask of their layers."""
         kept: list[torch.Tensor] = []
+        for change in changes or []:
+            if -1 in change.layers:
+                embeddings = change.apply(embeddings)
         with self.hooked(masks or {}, changes or []), ExitStack() as stack:
             for layer in self.decoder.layers:
                 handle = layer.register_forward_hook(lambda _m, _i, out: kept.append(out[0]))
@@ -125,12 +131,11 @@ class Reference:
 
         def change_rows(layer: int):
             def hook(_module, _args, out):
-                out = out.clone()
+                rows = out[0]
                 for change in changes:
                     if layer in change.layers:
-                        at = torch.tensor(change.positions)
-                        out[0, at] = change.vectors + (out[0, at] if change.add else 0)
-                return out
+                        rows = change.apply(rows)
+                return rows[None]
             return hook
 
         with ExitStack() as stack:
