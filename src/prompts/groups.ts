@@ -1,0 +1,162 @@
+import type { CharRange } from "../engine/checkpoint/tokenization/aligned.ts";
+import type { Tokenizer } from "../engine/checkpoint/tokenizer.ts";
+import { InputError, ModelError } from "../engine/errors.ts";
+import type { RunPrompt, RunTokens } from "../runs/events.ts";
+import type { PromptItem } from "./item.ts";
+import type { RenderedPrompt } from "./templates.ts";
+
+/** Video tokens of a clip: frame-major, then row, then column. */
+export interface TokenGrid {
+  readonly frames: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** A prompt as the decoder's sequence of S positions. */
+export interface PromptTokens {
+  /** [S] token ids; video positions hold the placeholder's id. */
+  readonly ids: Int32Array;
+  /** S */
+  readonly length: number;
+  /** First video position. */
+  readonly videoStart: number;
+  readonly grid: TokenGrid;
+  /** Every position that is not a video token, with its token for the eye. */
+  readonly text: RunTokens["text"];
+  /** Token groups by name: sorted positions, each once. A position may be in several groups. */
+  readonly groups: ReadonlyMap<string, Int32Array>;
+  /** The options with the id of the token that answers with their label. */
+  readonly options: RunPrompt["options"];
+}
+
+/**
+ * Tokenises a prompt as one string, puts the video's tokens in the place of its placeholder, and
+ * finds the positions of every token group: a token belongs to a group if any of its characters
+ * does. `system` is everything before the video (the tokenizer's own first token included), `last`
+ * the last position.
+ *
+ * @throws ModelError when the placeholder is not one token of this vocabulary.
+ * @throws InputError when a group has no token of its own, or an option's letter has none.
+ */
+export function tokenizePrompt(
+  prompt: RenderedPrompt,
+  tokenizer: Tokenizer,
+  grid: TokenGrid,
+): PromptTokens {
+  const { ids: textIds, ranges } = tokenizer.encode(prompt.text, { addSpecial: prompt.addSpecial });
+  const videoStart = placeholderPosition(prompt, tokenizer, textIds);
+  const perFrame = grid.rows * grid.columns;
+  const video = grid.frames * perFrame;
+  const shift = video - 1;
+  const length = textIds.length + shift;
+  const position = (token: number) => (token > videoStart ? token + shift : token);
+
+  const ids = new Int32Array(length).fill(textIds[videoStart] ?? 0);
+  const text: RunTokens["text"] = [];
+  textIds.forEach((id, token) => {
+    ids[position(token)] = id;
+    if (token !== videoStart) {
+      text.push({ position: position(token), id, text: tokenizer.tokenText(id) });
+    }
+  });
+
+  const groups = new Map<string, Int32Array>();
+  groups.set("system", run(0, videoStart));
+  groups.set("video", run(videoStart, video));
+  for (let frame = 0; frame < grid.frames; frame++) {
+    groups.set(`frame:${frame}`, run(videoStart + frame * perFrame, perFrame));
+  }
+  for (const [name, wanted] of prompt.ranges) {
+    if (name === "system") continue;
+    const tokens = tokensInRanges(ranges, wanted);
+    if (tokens.length === 0 && wanted.length > 0) {
+      throw new InputError(`the tokenizer gives no token of its own to the prompt's "${name}"`);
+    }
+    groups.set(name, Int32Array.from(tokens, position));
+  }
+  groups.set("last", run(length - 1, 1));
+  const options = prompt.options.map((option) => ({
+    ...option,
+    tokenId: tokenizer.nextTokenId(prompt.text, option.label),
+  }));
+  return { ids, length, videoStart, grid, text, groups, options };
+}
+
+function placeholderPosition(
+  prompt: RenderedPrompt,
+  tokenizer: Tokenizer,
+  ids: readonly number[],
+): number {
+  const id = tokenizer.idOf(prompt.placeholder);
+  const found = ids.flatMap((token, i) => (token === id ? [i] : []));
+  const [position] = found;
+  if (id === undefined || position === undefined || found.length !== 1) {
+    throw new ModelError(
+      `the model's tokenizer does not have ${prompt.placeholder} as one token that stands for ` +
+        `the video (found ${found.length} in the prompt); is tokenizer.json the model's own?`,
+    );
+  }
+  return position;
+}
+
+function run(start: number, count: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => start + i);
+}
+
+/** Indices of the tokens any of whose characters lies in one of the ranges, ascending. */
+export function tokensInRanges(
+  tokens: readonly CharRange[],
+  ranges: readonly CharRange[],
+): number[] {
+  return tokens.flatMap((token, i) =>
+    ranges.some((range) => Math.max(token.start, range.start) < Math.min(token.end, range.end))
+      ? [i]
+      : [],
+  );
+}
+
+/** Sorted positions as the fewest half-open ranges. */
+export function spansOf(positions: Iterable<number>): [start: number, end: number][] {
+  const spans: [number, number][] = [];
+  for (const position of positions) {
+    const last = spans.at(-1);
+    if (last !== undefined && last[1] === position) last[1] = position + 1;
+    else spans.push([position, position + 1]);
+  }
+  return spans;
+}
+
+/** The positions of half-open ranges: the inverse of `spansOf`. */
+export function positionsOf(spans: readonly (readonly [start: number, end: number])[]): Int32Array {
+  return Int32Array.from(
+    spans.flatMap(([start, end]) => Array.from({ length: end - start }, (_, i) => start + i)),
+  );
+}
+
+/** What the run's first event says of the tokens. */
+export function runTokens(tokens: PromptTokens): RunTokens {
+  return {
+    length: tokens.length,
+    text: tokens.text,
+    groups: [...tokens.groups].map(([name, positions]) => ({ name, spans: spansOf(positions) })),
+    grid: { ...tokens.grid },
+  };
+}
+
+/** What the run's first event says of the prompt. */
+export function runPrompt(
+  item: PromptItem,
+  prompt: RenderedPrompt,
+  tokens: PromptTokens,
+): RunPrompt {
+  return {
+    ...(item.id === undefined ? {} : { id: item.id }),
+    ...(item.task === undefined ? {} : { task: item.task }),
+    text: prompt.text,
+    question: prompt.question,
+    options: tokens.options,
+    ...(prompt.answer === undefined ? {} : { answer: prompt.answer }),
+    keywords: [...prompt.keywords],
+    template: prompt.template,
+  };
+}
