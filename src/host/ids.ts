@@ -1,0 +1,79 @@
+/**
+ * Every id that the manifest and the code must agree on; a unit test compares this module with
+ * package.json in both directions.
+ */
+
+/** Publisher and name: how VS Code knows the extension. */
+export const EXTENSION_ID = "flowprobe.flowprobe";
+
+export const COMMANDS = {
+  analyze: "flowprobe.analyze",
+  ask: "flowprobe.ask",
+  knockout: "flowprobe.knockout",
+  pathways: "flowprobe.pathways",
+  heads: "flowprobe.heads",
+  framePairs: "flowprobe.framePairs",
+  keyword: "flowprobe.keyword",
+  generation: "flowprobe.generation",
+  counterfactual: "flowprobe.counterfactual",
+  analyzeSample: "flowprobe.analyzeSample",
+  createPromptFile: "flowprobe.createPromptFile",
+  selectModel: "flowprobe.selectModel",
+  useModel: "flowprobe.useModel",
+  addModelFolder: "flowprobe.addModelFolder",
+  removeModelFolder: "flowprobe.removeModelFolder",
+  refreshModels: "flowprobe.refreshModels",
+  openRun: "flowprobe.openRun",
+  renameRun: "flowprobe.renameRun",
+  deleteRun: "flowprobe.deleteRun",
+  revealRun: "flowprobe.revealRun",
+  compareRuns: "flowprobe.compareRuns",
+  exportRun: "flowprobe.exportRun",
+  refreshRuns: "flowprobe.refreshRuns",
+  showLog: "flowprobe.showLog",
+  cancel: "flowprobe.cancel",
+  restartEngine: "flowprobe.restartEngine",
+} as const;
+export type CommandName = keyof typeof COMMANDS;
+
+export const VIEWS = {
+  container: "flowprobe",
+  models: "flowprobe.models",
+  runs: "flowprobe.runs",
+} as const;
+
+/** View type of the flow panel, and of the custom editor that replays a run file in it. */
+export const PANEL_TYPE = "flowprobe.panel";
+export const RUN_EDITOR_TYPE = "flowprobe.run";
+
+export const WALKTHROUGH_ID = "flowprobe.start";
+
+/** First part of every setting's id. */
+export const SETTINGS_SECTION = "flowprobe";
+
+/** Settings by name: their ids without the section, as `getConfiguration` takes them. */
+export const SETTINGS = {
+  model: "model",
+  modelFolders: "modelFolders",
+  frames: "frames",
+  provider: "engine.provider",
+  threads: "engine.threads",
+  memoryBudget: "engine.memoryBudget",
+  window: "knockout.window",
+  runsFolder: "runs.folder",
+} as const;
+export type SettingName = keyof typeof SETTINGS;
+
+/** Context keys that `when` clauses of the manifest read. */
+export const CONTEXTS = {
+  /** Some run is queued or running. */
+  busy: "flowprobe.busy",
+  /** Folders that hold a sequence of images, as an object of paths for the `in` operator. */
+  imageFolders: "flowprobe.imageFolders",
+} as const;
+
+/** Lower-case file extensions of the clips that the menus offer analysis for. */
+export const VIDEO_EXTENSIONS = ["mp4", "mov", "webm", "mkv", "avi", "gif", "m4v"] as const;
+
+/** Last part of a run file's name. */
+export const RUN_FILE_SUFFIX = ".flow.jsonl";
