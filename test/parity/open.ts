@@ -1,0 +1,112 @@
+import { openTokenizer, type Tokenizer } from "../../src/engine/checkpoint/tokenizer.ts";
+import { readModelSpec } from "../../src/engine/families/registry.ts";
+import { OpenModel } from "../../src/engine/runtime/model.ts";
+import type { Block, Branch, EdgeSet, Patch } from "../../src/engine/trace/interventions.ts";
+import { type PromptTokens, tokenizePrompt } from "../../src/prompts/groups.ts";
+import type { PromptItem } from "../../src/prompts/item.ts";
+import { renderPrompt } from "../../src/prompts/templates.ts";
+import { type CaseName, type Fixture, loadFixture, type Point, positionsOf } from "./fixtures.ts";
+
+/** A fixture whose checkpoint is open. */
+export interface OpenCase extends Fixture {
+  readonly model: OpenModel;
+  readonly tokenizer: Tokenizer;
+}
+
+const SETTINGS = { provider: "cpu", threads: 1, memoryBudgetBytes: 1 << 30 } as const;
+
+/** Opens a case's checkpoint, pooled as the case says: image-only bases leave that to the caller. */
+export async function openCase(name: CaseName): Promise<OpenCase> {
+  const fixture = await loadFixture(name);
+  const spec = await readModelSpec(fixture.folder);
+  const [frames, rows, columns] = fixture.facts.pooling ?? [];
+  const pooling =
+    frames === undefined || rows === undefined || columns === undefined
+      ? undefined
+      : { frames, rows, columns };
+  const model = await OpenModel.open({ ...spec, pooling }, SETTINGS);
+  return { ...fixture, model, tokenizer: await openTokenizer(fixture.folder) };
+}
+
+/** The case's question as a prompt file would state it. */
+export function promptItem({ facts }: Fixture): PromptItem {
+  return {
+    question: facts.question,
+    options: facts.options,
+    answer: facts.options[facts.answer],
+    keywords: [facts.keyword],
+  };
+}
+
+/** The case's prompt in tokens, by the product's own template and tokenizer. */
+export function promptTokens(fixture: Fixture, tokenizer: Tokenizer, item: PromptItem) {
+  const { facts } = fixture;
+  const rendered = renderPrompt(item, { system: facts.system });
+  const grid = { frames: facts.videoFrames, rows: 1, columns: facts.tokensPerFrame };
+  return { rendered, tokens: tokenizePrompt(rendered, tokenizer, grid) };
+}
+
+/** [T, 3, H, W] as the model takes it, from the stored bytes [T, H, W, 3]. */
+export async function pixelValues({ tensors, model }: OpenCase): Promise<Float32Array> {
+  const { shape, data } = tensors.bytes("pixels");
+  const [frames = 0, height = 0, width = 0] = shape;
+  const { mean, std } = CLIP;
+  const out = new Float32Array(data.length);
+  const plane = height * width;
+  for (let frame = 0; frame < frames; frame++) {
+    for (let at = 0; at < plane; at++) {
+      for (let c = 0; c < 3; c++) {
+        const byte = data[(frame * plane + at) * 3 + c] ?? 0;
+        out[(frame * 3 + c) * plane + at] = (byte / 255 - (mean[c] ?? 0)) / (std[c] ?? 1);
+      }
+    }
+  }
+  if (height !== model.spec.vision.imageSize) throw new Error("pixels of another size");
+  return out;
+}
+
+/** The fixtures' preprocessor_config.json files all have CLIP's figures. */
+const CLIP = {
+  mean: [0.48145466, 0.4578275, 0.40821073],
+  std: [0.26862954, 0.26130258, 0.27577711],
+};
+
+/** The merged prompt [S, d]: word embeddings, the video's tokens in the placeholder's place. */
+export async function mergedEmbeddings(
+  model: OpenModel,
+  tokens: PromptTokens,
+  video: Float32Array,
+): Promise<Float32Array> {
+  const words = await model.embed(tokens.ids);
+  words.set(video, tokens.videoStart * model.spec.decoder.hiddenSize);
+  return words;
+}
+
+/** A point of the fixture as a branch. */
+export function branchOf({ tensors }: Fixture, point: Point): Branch {
+  const blocks = point.blocks.map(({ queries, keys, layers, heads }): Block => {
+    const edges: EdgeSet = {
+      kind: "product",
+      queries: positionsOf(queries),
+      keys: positionsOf(keys),
+    };
+    return {
+      kind: "block",
+      edges,
+      layers: new Set(layers),
+      ...(heads === null ? {} : { heads }),
+    };
+  });
+  const patches = point.residual.flatMap(({ kind, layers, positions, vectors }) =>
+    layers.map(
+      (layer): Patch => ({
+        kind: "patch",
+        mode: kind,
+        layer,
+        positions: positionsOf(positions),
+        values: tensors.floats(vectors).data,
+      }),
+    ),
+  );
+  return { interventions: [...blocks, ...patches] };
+}
