@@ -7,6 +7,7 @@ const MAX_LOGITS = 24_000_000;
 
 /** What residual rows say about the next token. */
 export interface Unembedded {
+  readonly k: number;
   /** [rows, k]: the likeliest tokens, and their probabilities. */
   readonly topIds: Int32Array;
   readonly top: Float32Array;
@@ -39,6 +40,7 @@ export async function unembed(
   const n = normed.length;
   const k = Math.min(reading.k, vocabSize);
   const out = {
+    k,
     topIds: new Int32Array(n * k),
     top: new Float32Array(n * k),
     chosen: new Float32Array(n * reading.chosen.length),

@@ -1,0 +1,90 @@
+import type { DecoderSpec } from "../families/spec.ts";
+import type { PlannedBranch } from "./plan.ts";
+
+const FLOAT = 4;
+
+/** How a pass is cut up so that it stays within a memory budget. */
+export interface MemoryPlan {
+  /** Branches that go through the layers together, by index; each group is one pass. */
+  readonly groups: readonly (readonly number[])[];
+  /** Rows that go through a layer's matrices together. */
+  readonly maxRows: number;
+  /** Forecast of the largest working memory, weights not counted, in bytes. */
+  readonly forecastBytes: number;
+}
+
+/**
+ * Splits branches into groups whose residual rows take at most half of the budget, and bounds the
+ * rows that are in a layer at once by the rest.
+ *
+ * @param length S
+ */
+export function planMemory(
+  decoder: DecoderSpec,
+  length: number,
+  planned: readonly PlannedBranch[],
+  budgetBytes: number,
+): MemoryPlan {
+  const widened = widenedBytes(decoder);
+  const free = Math.max(0, budgetBytes - widened);
+  const perRow = bytesPerRow(decoder);
+  const maxRows = Math.max(length, Math.floor(free / 2 / perRow));
+  const groups: number[][] = [];
+  let group: number[] = [];
+  let held = 0;
+  let largest = 0;
+  planned.forEach((branch, index) => {
+    const rows = branch.layers.at(-1)?.after.positions.length ?? 0;
+    // A layer's old and new rows exist side by side for a moment.
+    const bytes = rows * decoder.hiddenSize * FLOAT;
+    if (group.length > 0 && held + bytes > free / 2) {
+      groups.push(group);
+      group = [];
+      held = 0;
+    }
+    group.push(index);
+    held += bytes;
+    largest = Math.max(largest, held);
+  });
+  groups.push(group);
+  const inLayer = Math.min(maxRows, length + largest / (decoder.hiddenSize * FLOAT));
+  return { groups, maxRows, forecastBytes: Math.ceil(widened + largest + inLayer * perRow) };
+}
+
+/** Working memory of one row inside a layer: residuals, projections, MLP, and their copies. */
+function bytesPerRow(decoder: DecoderSpec): number {
+  const query = decoder.heads * decoder.headDim;
+  const key = decoder.kvHeads * decoder.headDim;
+  return FLOAT * (6 * decoder.hiddenSize + 4 * query + 4 * key + 4 * decoder.intermediateSize);
+}
+
+/** The largest weights that are in fp32 at one time: a layer's MLP, or the unembedding. */
+function widenedBytes(decoder: DecoderSpec): number {
+  const mlp = 3 * decoder.hiddenSize * decoder.intermediateSize;
+  const head = decoder.hiddenSize * decoder.vocabSize;
+  return FLOAT * Math.max(mlp, head);
+}
+
+/**
+ * Work of a pass in multiply-adds: rows through a layer's matrices and its attention, summed over
+ * layers. What progress and time forecasts are measured in.
+ */
+export function passWork(
+  decoder: DecoderSpec,
+  length: number,
+  planned: readonly PlannedBranch[],
+): number[] {
+  const query = decoder.heads * decoder.headDim;
+  const key = decoder.kvHeads * decoder.headDim;
+  const perRow =
+    decoder.hiddenSize * (2 * query + 2 * key) +
+    3 * decoder.hiddenSize * decoder.intermediateSize +
+    query * length;
+  return decoder.layers.map((_, layer) => {
+    const rows = planned.reduce(
+      (sum, branch) => sum + (branch.layers[layer]?.after.positions.length ?? 0),
+      length,
+    );
+    return rows * perRow;
+  });
+}
