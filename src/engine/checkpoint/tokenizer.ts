@@ -27,17 +27,7 @@ const TOKENIZER_KEYS = [
   "post_processor",
   "pre_tokenizer",
 ];
-const CONFIG_KEYS = [
-  "add_bos_token",
-  "add_eos_token",
-  "bos_token",
-  "clean_up_tokenization_spaces",
-  "eos_token",
-  "image_token",
-  "tokenizer_class",
-];
-/** Classes that put a beginning-of-text token in front even when neither file says so. */
-const ADDS_BOS_BY_DEFAULT = /^(Code)?(Llama|Gemma)Tokenizer/;
+const CONFIG_KEYS = ["bos_token", "clean_up_tokenization_spaces", "eos_token", "image_token"];
 /** The largest token id taken for real: a bound on what a damaged file can make us allocate. */
 const MAX_TOKEN_ID = 10_000_000;
 
@@ -110,40 +100,31 @@ export class Tokenizer {
     this.eosToken = tokenContent(config.eos_token);
     this.eosTokenId = this.eosToken === undefined ? undefined : this.idOf(this.eosToken);
     this.imageTokenId = this.idOf(tokenContent(config.image_token) ?? "<image>");
-    [this.#before, this.#after] = this.#surroundings(config, parts.post_processor !== null);
+    [this.#before, this.#after] = this.#surroundings();
     this.#style = styleOf(JSON.stringify([parts.decoder, parts.pre_tokenizer, parts.normalizer]));
     // As transformers: the clean-up of spaces is never done for byte-pair encodings.
     this.#cleanUp = config.clean_up_tokenization_spaces === true && model.type !== "BPE";
   }
 
-  /** Tokens the processor puts before and after a text. */
-  #surroundings(config: JsonObject, hasPostProcessor: boolean): [number[], number[]] {
-    const explicit =
-      typeof config.add_bos_token === "boolean" || typeof config.add_eos_token === "boolean";
-    const byDefault = ADDS_BOS_BY_DEFAULT.test(String(config.tokenizer_class ?? ""));
-    if (explicit || (byDefault && !hasPostProcessor)) {
-      const bos = (config.add_bos_token ?? byDefault) === true ? this.bosToken : undefined;
-      const eos = config.add_eos_token === true ? this.eosToken : undefined;
-      return [this.#idsOf(bos), this.#idsOf(eos)];
-    }
+  /** Tokens put before and after a text: tokenizer.json's own word on it, as transformers takes it. */
+  #surroundings(): [number[], number[]] {
     const marker = "\0";
     const { post_processor: wrap } = this.#library;
     const wrapped: unknown = wrap === null ? [marker] : wrap([marker], null, true).tokens;
     const tokens = Array.isArray(wrapped) ? wrapped.map(String) : [marker];
     const at = tokens.indexOf(marker);
     return [
-      tokens.slice(0, at).flatMap((token) => this.#idsOf(token)),
-      tokens.slice(at + 1).flatMap((token) => this.#idsOf(token)),
+      tokens.slice(0, at).map((token) => this.#specialId(token)),
+      tokens.slice(at + 1).map((token) => this.#specialId(token)),
     ];
   }
 
-  #idsOf(piece: string | undefined): number[] {
-    if (piece === undefined) return [];
+  #specialId(piece: string): number {
     const id = this.idOf(piece);
     if (id === undefined) {
       throw new ModelError(`the special token ${JSON.stringify(piece)} is not in the vocabulary`);
     }
-    return [id];
+    return id;
   }
 
   /**

@@ -1,6 +1,7 @@
 import {
   AlignedBuilder,
   type AlignedText,
+  type CharRange,
   mapCharacters,
   originOf,
   prependAligned,
@@ -83,27 +84,57 @@ function strip(source: AlignedText, left: boolean, right: boolean): AlignedText 
 const CLUSTER = /[^\p{M}\u1160-\u11ff][\p{M}\u1160-\u11ff]*|[\p{M}\u1160-\u11ff]+/gu;
 
 /**
- * Unicode normalisation with alignment. Within a cluster the first character stands for the first
- * one before, the others, counted from the end, for those before counted from the end: composition
- * happens only into the starter.
+ * Unicode normalisation with alignment, as the `tokenizers` library keeps it: a character that took
+ * the place of others stands for the first of them; a mark that a decomposition brought in stands
+ * for the character before it.
  */
 function toUnicodeForm(source: AlignedText, form: UnicodeForm): AlignedText {
   const builder = new AlignedBuilder();
   for (const match of source.text.matchAll(CLUSTER)) {
-    const before: { start: number; end: number }[] = [];
+    const before: CharRange[] = [];
     let at = match.index;
     for (const char of match[0]) {
       before.push(originOf(source, at, at + char.length));
       at += char.length;
     }
-    const after = [...match[0].normalize(form)];
-    after.forEach((char, i) => {
-      const from = i === 0 ? 0 : Math.max(0, before.length - after.length + i);
-      const origin = before[from];
+    let done = 0;
+    for (const { char, change } of changes(match[0], form)) {
+      const origin = before[Math.max(0, change > 0 ? done - 1 : done)] ?? before.at(-1);
       if (origin !== undefined) builder.push(char, origin.start, origin.end);
-    });
+      if (change <= 0) done += 1 - change;
+    }
   }
   return builder.build();
+}
+
+/** A character of a normalised cluster: 1 when it is new, -n when it also took the place of n more. */
+interface Change {
+  readonly char: string;
+  readonly change: number;
+}
+
+function changes(cluster: string, form: UnicodeForm): Change[] {
+  const decomposition = form.endsWith("KC") || form.endsWith("KD") ? "NFKD" : "NFD";
+  const apart = [...cluster].flatMap((whole) =>
+    [...whole.normalize(decomposition)].map((char, i) => ({ char, change: i === 0 ? 0 : 1 })),
+  );
+  // Equal characters keep their order when marks are sorted, so each is found by its value.
+  const taken = (char: string, from: Change[]): Change => {
+    const [found] = from.splice(
+      Math.max(
+        0,
+        from.findIndex((c) => c.char === char),
+      ),
+      1,
+    );
+    return found ?? { char, change: 0 };
+  };
+  const sorted = [...cluster.normalize(decomposition)].map((char) => taken(char, apart));
+  if (form === decomposition) return sorted;
+  return [...cluster.normalize(form)].map((char) => {
+    const parts = [...char.normalize("NFD")].map((part) => taken(part, sorted).change);
+    return { char, change: parts.reduce((sum, change) => sum + change, 1 - parts.length) };
+  });
 }
 
 const CHINESE =
