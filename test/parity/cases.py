@@ -71,7 +71,8 @@ CASES = {
         "root": {"tie_word_embeddings": True},
         "pllava": {"pooling_shape": [4, 3, 3], "num_frames": 4, "frame_shape": [5, 5], "use_pooling": True},
         "answer": 0, "processor": "int",
-        "about": "bf16, tied head (no lm_head tensor), 5x5 pooled to 3x3 (bins overlap), one KV head, another rope theta",
+        "about": "bf16, tied head (no lm_head tensor), 5x5 pooled to 3x3 (bins overlap), one KV head, another rope "
+                 "theta, preprocessor sizes as bare numbers",
     },
     "d-bf16": {
         "seed": 27, "dtype": "bfloat16", "windows": [3, 4, 9], "extra_vocab": 9, "details": True,
@@ -82,8 +83,10 @@ CASES = {
     },
     "e-f16": {
         "seed": 8, "dtype": "float16", "frames": [4, 22, 27], "names": "new", "text": {"num_hidden_layers": 3},
+        "keyword": "the",
         "pathways": {"cross_frame": [1, 1], "video_to_question": [1, 2], "question_to_last": [2, 2]},
-        "about": "f16 checkpoint, fp32 arithmetic; frames smaller than the model's image (upscaling)",
+        "about": "f16 checkpoint, fp32 arithmetic; frames smaller than the model's image (upscaling); a keyword that "
+                 "occurs twice",
     },
     "f-llava-base": {
         "seed": 38, "dtype": "bfloat16", "tokenizer": "bytes", "pllava": None,
@@ -103,28 +106,29 @@ CASES = {
         "about": "llava_next config and weights (image_newline) used as an image-only base, as the reference does",
     },
     "g-linear-bias": {
-        "seed": 30, "names": "flat", "frames": [3, 37, 50], "dtype": "bfloat16", "generate": True, "answer": 2,
-        "text": {"attention_bias": True, "rope_scaling": {"type": "linear", "factor": 2.0},
-                 "num_key_value_heads": 2, "num_hidden_layers": 3},
+        "seed": 28, "names": "flat", "frames": [3, 37, 50], "dtype": "bfloat16", "generate": True, "answer": 0,
+        "text": {"attention_bias": True, "mlp_bias": True, "rms_norm_eps": 0.02,
+                 "rope_scaling": {"type": "linear", "factor": 2.0}, "num_key_value_heads": 2, "num_hidden_layers": 3},
         "root": {"vision_feature_layer": -1},
-        "vision": {"hidden_act": "gelu"},
+        "vision": {"hidden_act": "gelu", "layer_norm_eps": 0.01},
         "pllava": {"pooling_shape": [2, 3, 2], "num_frames": 4, "frame_shape": [6, 6], "use_pooling": True},
         "pathways": {"cross_frame": [1, 2], "video_to_question": [1, 2], "question_to_last": [2, 2]},
-        "about": "linear rope scaling, biased attention, vision layer -1 and exact gelu; 3 frames for num_frames 4 "
-                 "(repeated), pooled over time to 2",
+        "about": "linear rope scaling, biased attention and MLP, large norm epsilons, vision layer -1 and "
+                 "exact gelu; 3 frames for num_frames 4 (repeated), pooled over time to 2",
     },
     "g-llama3-full": {
-        "seed": 11, "names": "new", "pllava": None, "dtype": "float16", "random_control": True,
+        "seed": 30, "names": "new", "pllava": None, "dtype": "float16", "random_control": True,
         "answer": 0,
         "text": {"num_hidden_layers": 3, "rope_parameters": {
             "rope_type": "llama3", "rope_theta": 100.0, "factor": 4.0, "low_freq_factor": 1.0,
             "high_freq_factor": 4.0, "original_max_position_embeddings": 32}},
         "vision": {"image_size": 24, "patch_size": 6, "projection_dim": 16},
-        "root": {"vision_feature_select_strategy": "full", "vision_feature_layer": 1},
+        "root": {"vision_feature_select_strategy": "full", "vision_feature_layer": 1,
+                 "multimodal_projector_bias": False},
         "caller": {"num_frames": 3, "pooling_shape": None}, "frames": [3, 37, 50],
         "pathways": {"cross_frame": [1, 2], "video_to_question": [2, 2], "question_to_last": [2, 3]},
-        "about": "llama3 rope in the newer rope_parameters form, a positive vision layer, strategy 'full' "
-                 "(CLS kept, so no grid and no pooling: 17 tokens a frame)",
+        "about": "llama3 rope in the newer rope_parameters form, no projector bias, a positive vision "
+                 "layer, strategy 'full' (CLS kept, so no grid and no pooling: 17 tokens a frame)",
     },
 }
 

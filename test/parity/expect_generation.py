@@ -34,5 +34,6 @@ def generation(ref: Reference, video: torch.Tensor) -> tuple[dict[str, torch.Ten
     own = ref.model.generate(inputs_embeds=prompt.embeddings[None], do_sample=False, max_new_tokens=STEPS,
                              attention_mask=torch.ones(1, size, dtype=torch.long))[0].tolist()
     assert runs[0]["ids"] == own, (runs[0]["ids"], own)
-    return tensors, {"generation": {"prompt": text, "positions": size, "steps": STEPS, "eos": ref.tokenizer.eos_token_id, "runs": runs,
-                                    "groups": {k: spans(v) for k, v in groups.items()}}}
+    return tensors, {"generation": {
+        "prompt": text, "positions": size, "steps": STEPS, "eos": ref.tokenizer.eos_token_id, "runs": runs,
+        "groups": {k: spans(v) for k, v in groups.items()}}}

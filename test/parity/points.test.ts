@@ -9,8 +9,16 @@ import { Errors } from "./measure.ts";
 import { branchOf, openCase } from "./open.ts";
 import { row } from "./reading.ts";
 
-for (const name of CASE_NAMES) {
-  test(`${name}: the joint pass gives every kind of intervention transformers' figures`, async (t) => {
+/** Rows that go together: all branches at once, and few enough that they are split into groups. */
+const SPLITS = [
+  { how: "at once", maxRows: 1 << 20 },
+  { how: "in groups", maxRows: 200 },
+] as const;
+
+for (const [name, { how, maxRows }] of CASE_NAMES.flatMap((each) =>
+  SPLITS.map((split) => [each, split] as const),
+)) {
+  test(`${name}: the joint pass, branches ${how}, gives every kind of intervention transformers' figures`, async (t) => {
     const opened = await openCase(name);
     const { model, tensors, facts } = opened;
     const width = model.spec.decoder.hiddenSize;
@@ -25,7 +33,7 @@ for (const name of CASE_NAMES) {
         tensors.has(`points.${point}.attention_last`) ? [i] : [],
       ),
     );
-    const request = { weightRows: Int32Array.of(last), watched, maxRows: 1 << 20 };
+    const request = { weightRows: Int32Array.of(last), watched, maxRows };
     const errors = new Errors();
     const atLast = tensors.floats("points.hidden_last");
     const answers = new Float32Array(facts.points.length * width);

@@ -148,7 +148,7 @@ class Reference:
             yield
 
     def generate(self, embeddings: torch.Tensor, steps: int, masks: dict[int, torch.Tensor]) -> list[torch.Tensor]:
-        """Greedy, to the end-of-text token at most: the logits [V] of every step, the prompt's keys and values cached."""
+        """Greedy, to the end-of-text token at most, with a cache: the logits [V] of every step."""
         cache, logits, step_input = DynamicCache(config=self.decoder.config), [], embeddings[None]
         with self.hooked(masks, []):
             for _ in range(steps):

@@ -7,7 +7,8 @@ from cuts import additive, causal
 from reference import Prompt, Reference, Run
 
 
-def check_against_class(ref: Reference, pixels: torch.Tensor, projected: torch.Tensor, prompt: Prompt, run: Run) -> None:
+def check_against_class(ref: Reference, pixels: torch.Tensor, projected: torch.Tensor, prompt: Prompt,
+                        run: Run) -> None:
     config = ref.model.config
     out = ref.model.model.vision_tower(pixels, output_hidden_states=True)
     seen: list[torch.Tensor] = []
