@@ -81,25 +81,37 @@ export class ConfigReader {
   }
 }
 
+/** A JSON object as read from a model folder, with the path of its file. */
+export interface JsonFile {
+  readonly file: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
 /**
  * Reads a JSON object of a model folder.
  *
  * @throws ModelError when the file is missing or is not a JSON object.
  */
-export async function readConfig(folder: string, name: string): Promise<ConfigReader> {
+export async function readJsonFile(folder: string, name: string): Promise<JsonFile> {
   const file = join(folder, name);
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     const why = error.code === "ENOENT" ? "is missing" : `cannot be read (${error.code})`;
     throw new ModelError(`${file}: ${why}; a model folder in Hugging Face's layout has it`);
   });
-  let values: unknown;
+  let value: unknown;
   try {
-    values = JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     throw new ModelError(`${file}: is not JSON; copy or download it again`);
   }
-  if (typeof values !== "object" || values === null || Array.isArray(values)) {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ModelError(`${file}: is not a JSON object; copy or download it again`);
   }
-  return new ConfigReader(values as Record<string, unknown>, file);
+  return { file, value: value as Record<string, unknown> };
+}
+
+/** The same, to be read key by key. */
+export async function readConfig(folder: string, name: string): Promise<ConfigReader> {
+  const { file, value } = await readJsonFile(folder, name);
+  return new ConfigReader(value, file);
 }

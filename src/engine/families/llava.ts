@@ -51,6 +51,7 @@ export function readLlava(config: ConfigReader, folder: string, weights: Weights
     family: "pllava",
     modelType: config.text("model_type"),
     root: weights.root,
+    tensors: weights.tensors,
     vision,
     projector: {
       first: lookup.linear(`${name}linear_1`, decoder.hiddenSize, vision.hiddenSize),

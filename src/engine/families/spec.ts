@@ -108,6 +108,8 @@ export interface ModelSpec {
   readonly modelType: string;
   /** The external-data folder of every graph. */
   readonly root: string;
+  /** Every tensor of the checkpoint, used or not. */
+  readonly tensors: ReadonlyMap<string, LocatedTensor>;
   readonly vision: VisionSpec;
   readonly projector: ProjectorSpec;
   /** Absent: every token of the tower is kept. */
@@ -120,9 +122,20 @@ export interface ModelSpec {
   readonly template: string;
 }
 
+/**
+ * How a clip of `frames` frames is pooled: as the model says, but for its number of frames, which
+ * follows the clip's unless the model averages over time.
+ */
+export function poolingOf(spec: ModelSpec, frames: number): PoolingSpec | undefined {
+  const { pooling } = spec;
+  if (pooling === undefined || pooling.frames !== spec.frames) return pooling;
+  return { ...pooling, frames };
+}
+
 /** Extents of the token grid that a clip of `frames` frames becomes. */
 export function tokenGrid(spec: ModelSpec, frames: number): PoolingSpec {
-  if (spec.pooling !== undefined) return spec.pooling;
+  const pooling = poolingOf(spec, frames);
+  if (pooling !== undefined) return pooling;
   const side = spec.vision.imageSize / spec.vision.patchSize;
   if (spec.vision.keepsClassToken) return { frames, rows: 1, columns: side * side + 1 };
   return { frames, rows: side, columns: side };

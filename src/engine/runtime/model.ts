@@ -1,5 +1,5 @@
 import { ModelError } from "../errors.ts";
-import { type ModelSpec, type PoolingSpec, tokenGrid } from "../families/spec.ts";
+import { type ModelSpec, type PoolingSpec, poolingOf, tokenGrid } from "../families/spec.ts";
 import { type AttentionVariant, attentionGraph } from "../graph/attention.ts";
 import {
   embeddingGraph,
@@ -120,7 +120,8 @@ export class OpenModel {
     frames: number,
     progress: VisionProgress,
   ): Promise<{ tokens: Float32Array; features: Float32Array; grid: PoolingSpec }> {
-    const { vision, pooling } = this.spec;
+    const { vision } = this.spec;
+    const pooling = poolingOf(this.spec, frames);
     const sessions = await this.#openVision();
     const side = vision.imageSize / vision.patchSize;
     const count = side * side + 1;

@@ -31,6 +31,8 @@ export interface PassRequest {
   readonly watched?: ReadonlySet<number> | undefined;
   /** Rows that go through a layer's matrices together; bounds memory. */
   readonly maxRows: number;
+  /** Told after each part of a layer: the share of its rows that are done, up to 1. */
+  readonly progress?: ((layer: number, share: number) => void) | undefined;
 }
 
 /** Called as each layer completes, in order; awaited before the next one starts. */
@@ -140,6 +142,7 @@ class Pass {
       }
       const done = await this.#finish(layer, chunk, parts, context);
       if (withClean) next = done;
+      this.#request.progress?.(layer, (index + 1) / chunks.length);
     }
     if (next === undefined) throw new Error("a layer has at least the clean rows");
     this.#hidden = next;

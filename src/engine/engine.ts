@@ -1,0 +1,250 @@
+import { basename } from "node:path";
+import type { EventSink } from "../runs/events.ts";
+import { parseImageProcessor } from "../video/preprocess.ts";
+import { readJsonFile } from "./checkpoint/config.ts";
+import { openTokenizer } from "./checkpoint/tokenizer.ts";
+import { InputError } from "./errors.ts";
+import {
+  planFramePairs,
+  planHeads,
+  planKeyword,
+  planKnockout,
+  planWhatIf,
+} from "./experiments/knockout.ts";
+import { type CleanObserver, massRequest } from "./experiments/observe.ts";
+import { planPathways } from "./experiments/pathways.ts";
+import type { ExperimentPlan, Subject } from "./experiments/plan.ts";
+import { runExperiments } from "./experiments/run.ts";
+import { readModelSpec } from "./families/registry.ts";
+import { type ModelSpec, tokenGrid } from "./families/spec.ts";
+import type { AnalysisJob, EngineSettings, ExperimentRequest, Observations } from "./jobs.ts";
+import { type LoadedModel, type PreparedRun, prepareRun, VisionCache } from "./prepare.ts";
+import { OpenModel } from "./runtime/model.ts";
+
+/** What a checkpoint is: plain data, read without opening its graphs. */
+export interface ModelDescription {
+  readonly folder: string;
+  readonly name: string;
+  readonly family: string;
+  readonly modelType: string;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly vocabSize: number;
+  readonly dtype: string;
+  readonly parameters: number;
+  readonly bytes: number;
+  readonly frames: number;
+  readonly tokensPerFrame: number;
+  readonly visionLayers: number;
+  readonly imageSize: number;
+  readonly supported: true;
+}
+
+/** Clips whose video tokens are kept. */
+const CLIPS_KEPT = 4;
+
+/**
+ * The engine: one model at a time, one run at a time. Computing blocks the thread, so it lives in a
+ * process of its own; everything found is told to the sink as it happens.
+ */
+export class Engine {
+  readonly #settings: EngineSettings;
+  #model: LoadedModel | undefined;
+  #cache = new VisionCache(CLIPS_KEPT);
+  #prepared: PreparedRun | undefined;
+
+  constructor(settings: EngineSettings) {
+    this.#settings = settings;
+  }
+
+  /**
+   * Describes a model folder.
+   *
+   * @throws ModelError when it cannot be used.
+   */
+  async describe(folder: string): Promise<ModelDescription> {
+    return describeSpec(folder, await readModelSpec(folder));
+  }
+
+  /**
+   * Analyzes a clip and a question: `run.started`, the clean layers, the answer, then the job's
+   * experiments. The run stays prepared for further `experiment` calls.
+   *
+   * @throws ModelError, InputError, CancelledError; what was found has been told by then.
+   */
+  async run(job: AnalysisJob, sink: EventSink, signal: AbortSignal): Promise<void> {
+    this.#prepared = undefined;
+    sink({ type: "progress", phase: "open", done: 0, total: 1 });
+    const model = await this.#load(job.model);
+    sink({ type: "progress", phase: "open", done: 1, total: 1 });
+    const prepared = await prepareRun(model, job, this.#cache, sink, signal);
+    // Planned before anything is told, so that an impossible experiment fails at once.
+    const experiments = job.experiments.map((request, i) => ({
+      id: `${request.kind}-${i + 1}`,
+      kind: request.kind,
+      plan: planExperiment(request, prepared.subject),
+    }));
+    sink(prepared.started);
+    this.#prepared = prepared;
+    const observer = cleanObserver(model, prepared, job.observe);
+    await runExperiments(model.open, prepared, observer, experiments, this.#pass(signal), sink);
+  }
+
+  /**
+   * One more experiment on the run prepared last.
+   *
+   * @throws InputError when there is no such run, or the experiment cannot be made on it.
+   */
+  async experiment(
+    request: ExperimentRequest,
+    id: string,
+    sink: EventSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { model, prepared } = this.#current();
+    const plan = planExperiment(request, prepared.subject);
+    const planned = [{ id, kind: request.kind, plan }];
+    await runExperiments(model.open, prepared, undefined, planned, this.#pass(signal), sink);
+  }
+
+  /** Observes the clean run prepared last once more, with other observations. */
+  async observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void> {
+    const { model, prepared } = this.#current();
+    const observer = cleanObserver(model, prepared, observations);
+    await runExperiments(model.open, prepared, observer, [], this.#pass(signal), sink);
+  }
+
+  /** Closes the model's sessions. */
+  async release(): Promise<void> {
+    const model = this.#model;
+    this.#model = undefined;
+    this.#prepared = undefined;
+    this.#cache = new VisionCache(CLIPS_KEPT);
+    await model?.open.release();
+  }
+
+  #pass(signal: AbortSignal) {
+    return { memoryBudgetBytes: this.#settings.memoryBudgetBytes, signal };
+  }
+
+  #current(): { model: LoadedModel; prepared: PreparedRun } {
+    if (this.#model === undefined || this.#prepared === undefined) {
+      throw new InputError("no clip is analyzed yet; analyze one first");
+    }
+    return { model: this.#model, prepared: this.#prepared };
+  }
+
+  async #load(folder: string): Promise<LoadedModel> {
+    if (this.#model?.folder === folder) return this.#model;
+    await this.release();
+    const spec = await readModelSpec(folder);
+    const [tokenizer, processor] = await Promise.all([
+      openTokenizer(folder),
+      readJsonFile(folder, "preprocessor_config.json"),
+    ]);
+    const images = parseImageProcessor(processor.value, processor.file);
+    const open = await OpenModel.open(spec, this.#settings);
+    this.#model = { folder, open, tokenizer, images, dtype: dtypeOf(spec) };
+    return this.#model;
+  }
+}
+
+function cleanObserver(
+  { open, tokenizer }: LoadedModel,
+  prepared: PreparedRun,
+  observe: Observations,
+): CleanObserver {
+  const { attention } = observe;
+  const rows =
+    attention === "none"
+      ? undefined
+      : attention === "text"
+        ? Array.from(
+            { length: prepared.length - prepared.textStart },
+            (_, i) => prepared.textStart + i,
+          )
+        : attention;
+  if (rows?.some((row) => !Number.isInteger(row) || row < 0 || row >= prepared.length)) {
+    throw new InputError(`attention rows must be positions 0-${prepared.length - 1}`);
+  }
+  return {
+    model: open,
+    tokenText: (id) => tokenizer.tokenText(id),
+    options: prepared.options,
+    last: prepared.length - 1,
+    headAveraged: observe.headAveraged,
+    ...(observe.mass ? { mass: massRequest(prepared.subject.groups, prepared.length) } : {}),
+    ...(observe.lens
+      ? {
+          lens: {
+            start: prepared.videoStart,
+            end: prepared.videoEnd,
+            norm: true,
+            unembedding: "head",
+          },
+        }
+      : {}),
+    ...(rows === undefined ? {} : { attentionRows: Int32Array.from(rows) }),
+  };
+}
+
+function planExperiment(request: ExperimentRequest, subject: Subject): ExperimentPlan {
+  switch (request.kind) {
+    case "knockout":
+      return planKnockout(request, subject);
+    case "pathways":
+      return planPathways(request, subject);
+    case "heads":
+      return planHeads(request, subject);
+    case "frame-pairs":
+      return planFramePairs(request, subject);
+    case "keyword":
+      return planKeyword(request, subject);
+    case "what-if":
+      return planWhatIf(request, subject);
+    case "generation":
+      throw new InputError("generation is asked for on an open-ended prompt");
+  }
+}
+
+function describeSpec(folder: string, spec: ModelSpec): ModelDescription {
+  const { decoder, vision } = spec;
+  const grid = tokenGrid(spec, spec.frames);
+  const tensors = [...spec.tensors.values()];
+  return {
+    folder,
+    name: basename(folder),
+    family: spec.family,
+    modelType: spec.modelType,
+    layers: decoder.layers.length,
+    heads: decoder.heads,
+    kvHeads: decoder.kvHeads,
+    headDim: decoder.headDim,
+    hiddenSize: decoder.hiddenSize,
+    intermediateSize: decoder.intermediateSize,
+    vocabSize: decoder.vocabSize,
+    dtype: dtypeOf(spec),
+    parameters: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    bytes: tensors.reduce((sum, { length }) => sum + length, 0),
+    frames: spec.frames,
+    tokensPerFrame: grid.rows * grid.columns,
+    visionLayers: vision.layers.length,
+    imageSize: vision.imageSize,
+    supported: true,
+  };
+}
+
+/** The decoder's weight type as transformers names it. */
+function dtypeOf(spec: ModelSpec): string {
+  const names: Readonly<Record<string, string>> = {
+    F32: "float32",
+    F16: "float16",
+    BF16: "bfloat16",
+  };
+  const stored = spec.decoder.layers[0]?.query.weight.dtype ?? spec.decoder.embedding.dtype;
+  return names[stored] ?? stored;
+}

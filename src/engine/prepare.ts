@@ -1,0 +1,221 @@
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+import { runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
+import { renderPrompt } from "../prompts/templates.ts";
+import {
+  type EventSink,
+  RUN_FORMAT,
+  RUN_FORMAT_VERSION,
+  type RunEventOf,
+  type RunOption,
+} from "../runs/events.ts";
+import { cropRectangle, type ImageProcessorSpec, preprocess } from "../video/preprocess.ts";
+import { sampleFrames } from "../video/sampleFrames.ts";
+import type { RgbFrame, SampledVideo } from "../video/types.ts";
+import type { Tokenizer } from "./checkpoint/tokenizer.ts";
+import { throwIfCancelled } from "./errors.ts";
+import type { Subject } from "./experiments/plan.ts";
+import { randomSource } from "./experiments/random.ts";
+import type { PreparedPrompt } from "./experiments/run.ts";
+import { type PoolingSpec, tokenGrid } from "./families/spec.ts";
+import type { AnalysisJob, ClipSource } from "./jobs.ts";
+import type { OpenModel } from "./runtime/model.ts";
+
+/** A loaded model: graphs, tokenizer, image processor, and how it is called in a run. */
+export interface LoadedModel {
+  readonly folder: string;
+  readonly open: OpenModel;
+  readonly tokenizer: Tokenizer;
+  readonly images: ImageProcessorSpec;
+  readonly dtype: string;
+}
+
+/** A clip and question as the decoder's input, and everything experiments need to know of them. */
+export interface PreparedRun extends PreparedPrompt {
+  readonly subject: Subject;
+  readonly options: readonly RunOption[];
+  readonly videoStart: number;
+  readonly videoEnd: number;
+  /** First position after the video. */
+  readonly textStart: number;
+  readonly started: RunEventOf<"run.started">;
+  readonly frames: readonly RgbFrame[];
+}
+
+/** Video tokens by content, so that a second question on a clip starts at the decoder. */
+export class VisionCache {
+  readonly #kept = new Map<string, { tokens: Float32Array; grid: PoolingSpec }>();
+  readonly #capacity: number;
+
+  /** @param capacity clips kept; the least recently used one goes first. */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** The tokens of these pixels, computed only when they are not kept yet. */
+  async tokens(
+    pixels: Float32Array,
+    compute: () => Promise<{ tokens: Float32Array; grid: PoolingSpec }>,
+  ): Promise<{ tokens: Float32Array; grid: PoolingSpec }> {
+    const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
+    const key = createHash("sha256").update(bytes).digest("hex");
+    const known = this.#kept.get(key) ?? (await compute());
+    this.#kept.delete(key);
+    this.#kept.set(key, known);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= this.#capacity) break;
+      this.#kept.delete(oldest);
+    }
+    return known;
+  }
+}
+
+/**
+ * Samples the clip, encodes its frames, renders and tokenises the prompt, and merges both.
+ *
+ * @throws InputError when the clip or the prompt cannot be used; CancelledError when stopped.
+ */
+export async function prepareRun(
+  model: LoadedModel,
+  job: AnalysisJob,
+  cache: VisionCache,
+  sink: EventSink,
+  signal: AbortSignal,
+): Promise<PreparedRun> {
+  const { spec } = model.open;
+  const wanted = job.clip.frames ?? job.prompt.frames ?? spec.frames;
+  const clip = withPromptRange(job);
+  // The prompt is checked first: a mistake in it should not wait for the video.
+  const rendered = renderPrompt(job.prompt, {
+    template: spec.template,
+    placeholder: model.tokenizer.tokenText(spec.imageTokenId),
+  });
+  const tokens = tokenizePrompt(rendered, model.tokenizer, tokenGrid(spec, wanted));
+
+  sink({ type: "progress", phase: "video", done: 0, total: 1 });
+  const sampled = await sampleFrames(
+    clip.path,
+    { frames: wanted, start: clip.startSeconds, end: clip.endSeconds },
+    signal,
+  );
+  const frames = reordered(sampled.frames, clip.order ?? "original");
+  sink({ type: "progress", phase: "video", done: 1, total: 1 });
+
+  const pixels = preprocess(frames, model.images);
+  const { tokens: video } = await cache.tokens(pixels.data, () =>
+    model.open.videoTokens(pixels.data, frames.length, (done, total) => {
+      throwIfCancelled(signal);
+      sink({ type: "progress", phase: "vision", done, total });
+    }),
+  );
+  const embeddings = await model.open.embed(tokens.ids);
+  embeddings.set(video, tokens.videoStart * spec.decoder.hiddenSize);
+
+  const videoEnd = tokens.videoStart + video.length / spec.decoder.hiddenSize;
+  const prompt = runPrompt(job.prompt, rendered, tokens);
+  const truth = tokens.options.find(({ label }) => label === prompt.answer);
+  return {
+    embeddings,
+    length: tokens.length,
+    options: tokens.options,
+    truthId: truth?.tokenId,
+    tokenText: (id) => model.tokenizer.tokenText(id),
+    subject: {
+      groups: tokens.groups,
+      length: tokens.length,
+      layers: spec.decoder.layers.length,
+      heads: spec.decoder.heads,
+    },
+    videoStart: tokens.videoStart,
+    videoEnd,
+    textStart: videoEnd,
+    frames,
+    started: {
+      type: "run.started",
+      format: RUN_FORMAT,
+      version: RUN_FORMAT_VERSION,
+      time: new Date().toISOString(),
+      model: runModel(model, job),
+      video: runVideo(sampled, frames, clip, model.images),
+      prompt,
+      tokens: runTokens(tokens),
+    },
+  };
+}
+
+function withPromptRange(job: AnalysisJob): ClipSource {
+  return {
+    ...job.clip,
+    startSeconds: job.clip.startSeconds ?? job.prompt.startSeconds,
+    endSeconds: job.clip.endSeconds ?? job.prompt.endSeconds,
+  };
+}
+
+/** The same sampled frames in another order, for counterfactual clips. */
+function reordered(
+  frames: readonly RgbFrame[],
+  order: NonNullable<ClipSource["order"]>,
+): readonly RgbFrame[] {
+  switch (order) {
+    case "original":
+      return frames;
+    case "reversed":
+      return frames.toReversed();
+    case "frozen": {
+      const middle = frames[Math.floor(frames.length / 2)];
+      return middle === undefined ? frames : frames.map(() => middle);
+    }
+    case "shuffled": {
+      const next = randomSource(frames.length);
+      return frames
+        .map((frame) => ({ frame, key: next() }))
+        .sort((a, b) => a.key - b.key)
+        .map(({ frame }) => frame);
+    }
+  }
+}
+
+function runModel(model: LoadedModel, job: AnalysisJob): RunEventOf<"run.started">["model"] {
+  const { spec } = model.open;
+  const { decoder } = spec;
+  const grid = tokenGrid(spec, spec.frames);
+  return {
+    name: basename(model.folder),
+    folder: model.folder,
+    embedded: job.embedded,
+    family: spec.family,
+    layers: decoder.layers.length,
+    heads: decoder.heads,
+    kvHeads: decoder.kvHeads,
+    hiddenSize: decoder.hiddenSize,
+    vocabSize: decoder.vocabSize,
+    dtype: model.dtype,
+    tokensPerFrame: grid.rows * grid.columns,
+  };
+}
+
+function runVideo(
+  { info }: SampledVideo,
+  frames: readonly RgbFrame[],
+  clip: ClipSource,
+  images: ImageProcessorSpec,
+): RunEventOf<"run.started">["video"] {
+  const [first] = frames;
+  const size = first ?? { width: info.width, height: info.height };
+  return {
+    path: info.path,
+    width: info.width,
+    height: info.height,
+    frameCount: info.frameCount,
+    fps: info.fps,
+    durationSeconds: info.durationSeconds,
+    codec: info.codec,
+    ...(clip.startSeconds === undefined ? {} : { start: clip.startSeconds }),
+    ...(clip.endSeconds === undefined ? {} : { end: clip.endSeconds }),
+    frames: frames.map(({ index, timestampSeconds }) => ({
+      index,
+      timestampSeconds: timestampSeconds ?? index / (info.fps ?? 1),
+    })),
+    crop: cropRectangle(size, images),
+  };
+}
