@@ -1,0 +1,342 @@
+import {
+  Chart,
+  type ChartConfiguration,
+  type ChartDataset,
+  Filler,
+  LinearScale,
+  LineController,
+  LineElement,
+  PointElement,
+} from "chart.js";
+import type { Context } from "./context.ts";
+import { el, fill, onWidth, setAttributes, show } from "./dom.ts";
+import { drawLineFigure, type PlotGeometry } from "./line-drawing.ts";
+import { type LineFigure, type LineSeries, sentence } from "./line-figure.ts";
+import type { Drawing } from "./section.ts";
+import { DASHES, SHAPES } from "./theme.ts";
+
+Chart.register(LineController, LineElement, PointElement, LinearScale, Filler);
+
+type Point = { x: number; y: number | null };
+type Dataset = ChartDataset<"line", Point[]>;
+
+/** Above this many layers points are drawn only where the pointer is. */
+const POINTS_UP_TO = 48;
+
+/**
+ * A line chart over layers (chart.js), with what belongs to it: legend, tooltip, the chosen layer's
+ * mark, the shaded window, and the arrow keys. The marks lie above the canvas as elements, so that
+ * pointing and choosing never redraw it.
+ */
+export class LayerChart {
+  readonly element: HTMLElement;
+  readonly #context: Context;
+  readonly #canvas = el("canvas", { tabindex: 0, role: "slider" });
+  readonly #plot: HTMLElement;
+  readonly #legend = el("ul", { class: "legend" });
+  readonly #mark = el("div", { class: "mark" });
+  readonly #shade = el("div", { class: "shade" });
+  readonly #tip = el("div", { class: "tip", role: "presentation", hidden: true });
+  readonly #chart: Chart<"line", Point[]>;
+  readonly #hidden = new Set<string>();
+  #figure: LineFigure | null = null;
+  #legendKey = "";
+
+  constructor(context: Context, height = 220) {
+    this.#context = context;
+    this.#plot = el("div", { class: "plot" }, this.#shade, this.#canvas, this.#mark, this.#tip);
+    this.#plot.style.height = `${height}px`;
+    this.element = el("div", { class: "chart" }, this.#plot, this.#legend);
+    this.#chart = new Chart(this.#canvas, this.#configuration());
+    onWidth(this.#plot, () => {
+      this.#chart.resize();
+      this.renderMarks();
+    });
+    this.#listen();
+  }
+
+  /** Draws a figure; datasets are kept and only their numbers replaced. */
+  render(figure: LineFigure): void {
+    this.#figure = figure;
+    const { theme } = this.#context;
+    const datasets = this.#chart.data.datasets as Dataset[];
+    figure.series.forEach((series, index) => {
+      const dataset: Dataset = datasets[index] ?? { data: [] };
+      datasets[index] = dataset;
+      Object.assign(dataset, this.#style(series, figure));
+      dataset.data = Array.from({ length: figure.layers }, (_, layer) => ({
+        x: layer + 1,
+        y: series.values[layer] ?? null,
+      }));
+      dataset.hidden = this.#hidden.has(series.name);
+    });
+    datasets.length = figure.series.length;
+    const { x, y } = this.#chart.options.scales ?? {};
+    if (x !== undefined) {
+      x.min = 1;
+      x.max = Math.max(2, figure.layers);
+      x.grid = { color: theme.grid, drawTicks: false };
+      x.border = { color: theme.border };
+      Object.assign(x.ticks ?? {}, { color: theme.muted, font: this.#font() });
+    }
+    if (y !== undefined) {
+      Object.assign(y, { min: figure.min, max: figure.max, stacked: figure.stacked === true });
+      y.grid = {
+        color: (tick) => (tick.tick.value === 0 ? theme.border : theme.grid),
+        drawTicks: false,
+      };
+      y.border = { display: false };
+      Object.assign(y.ticks ?? {}, {
+        color: theme.muted,
+        font: this.#font(),
+        callback: (value: number | string) => figure.format(Number(value)).replace(/\.0 %$/, " %"),
+      });
+    }
+    this.#chart.update("none");
+    this.#renderLegend(figure);
+    this.renderMarks();
+  }
+
+  /** Moves the marks to the chosen and hovered layer. */
+  renderMarks(): void {
+    const figure = this.#figure;
+    if (figure === null) return;
+    const { store } = this.#context;
+    const area = this.#chart.chartArea;
+    if (area === undefined) return;
+    const shown = store.shownLayer;
+    const place = (node: HTMLElement, layer: number, to = layer) => {
+      const [from, end] = [this.#x(layer), this.#x(to)];
+      node.style.transform = `translateX(${from}px)`;
+      node.style.top = `${area.top}px`;
+      node.style.height = `${area.height}px`;
+      if (node === this.#shade) node.style.width = `${Math.max(0, end - from)}px`;
+    };
+    show(this.#mark, figure.layers > 0);
+    place(this.#mark, shown);
+    this.#mark.classList.toggle("hovered", store.hover.layer !== null);
+    const window = store.hover.layer === null ? [] : (figure.window?.(store.hover.layer) ?? []);
+    const [first] = window;
+    show(this.#shade, first !== undefined);
+    if (first !== undefined) {
+      place(this.#shade, Math.max(0, first[0] - 0.5), Math.min(figure.layers - 1, first[1] - 0.5));
+    }
+    setAttributes(this.#canvas, {
+      "aria-label": `${figure.title}, ${figure.yLabel}. Arrow keys move over the layers.`,
+      "aria-valuemin": 1,
+      "aria-valuemax": Math.max(1, figure.layers),
+      "aria-valuenow": shown + 1,
+      "aria-valuetext": sentence(figure, shown),
+    });
+  }
+
+  /** The chart as it stands, for PNG and SVG. */
+  drawing(): Drawing | null {
+    const figure = this.#figure;
+    if (figure === null || figure.series.every(({ values }) => values.length === 0)) return null;
+    const visible = figure.series.filter(({ name }) => !this.#hidden.has(name));
+    const { theme } = this.#context;
+    const width = Math.max(420, this.#plot.clientWidth);
+    const scale = this.#chart.scales.y;
+    const geometry: PlotGeometry = {
+      width,
+      height: Math.max(240, this.#plot.clientHeight),
+      min: scale?.min ?? 0,
+      max: scale?.max ?? 1,
+      yTicks: scale?.ticks.map(({ value }) => value) ?? [],
+      xTicks: this.#chart.scales.x?.ticks.map(({ value }) => value) ?? [],
+    };
+    return drawLineFigure({ ...figure, series: visible }, geometry, theme);
+  }
+
+  #style(series: LineSeries, figure: LineFigure): Partial<Dataset> {
+    const { theme } = this.#context;
+    const color = theme.series[series.slot % theme.series.length] ?? theme.foreground;
+    const points = figure.layers <= POINTS_UP_TO && figure.stacked !== true;
+    return {
+      label: series.name,
+      borderColor: color,
+      backgroundColor: figure.stacked ? alpha(color, 0.55) : color,
+      fill: figure.stacked === true ? "-1" : false,
+      borderWidth: series.emphasised ? 3 : 1.5,
+      borderDash: figure.stacked ? [] : [...(DASHES[series.slot % DASHES.length] ?? [])],
+      pointStyle: SHAPES[series.slot % SHAPES.length] ?? "circle",
+      pointRadius: points ? (series.emphasised ? 3.5 : 2.5) : 0,
+      pointBackgroundColor: color,
+      pointBorderWidth: 0,
+      tension: 0,
+      spanGaps: false,
+    };
+  }
+
+  #font() {
+    const { theme } = this.#context;
+    return { family: theme.fontFamily, size: Math.round(theme.fontSize * 0.85) };
+  }
+
+  #configuration(): ChartConfiguration<"line", Point[]> {
+    return {
+      type: "line",
+      data: { datasets: [] },
+      options: {
+        animation: false,
+        responsive: false,
+        maintainAspectRatio: false,
+        parsing: false,
+        normalized: true,
+        events: [],
+        layout: { padding: { top: 6, right: 10 } },
+        scales: {
+          x: {
+            type: "linear",
+            ticks: { precision: 0, maxRotation: 0, autoSkipPadding: 14, padding: 4 },
+          },
+          y: { type: "linear", beginAtZero: true, ticks: { maxTicksLimit: 6, padding: 6 } },
+        },
+      },
+    };
+  }
+
+  /** Pixel of a 0-based layer, which may lie between two. */
+  #x(layer: number): number {
+    return this.#chart.scales.x?.getPixelForValue(layer + 1) ?? 0;
+  }
+
+  #layerAt(event: MouseEvent): number | null {
+    const area = this.#chart.chartArea;
+    if (this.#figure === null || area === undefined) return null;
+    const value = this.#chart.scales.x?.getValueForPixel(event.offsetX) ?? 0;
+    if (event.offsetX < area.left - 8 || event.offsetX > area.right + 8) return null;
+    return Math.min(Math.max(Math.round(value) - 1, 0), this.#figure.layers - 1);
+  }
+
+  #listen(): void {
+    const { store } = this.#context;
+    const canvas = this.#canvas;
+    canvas.addEventListener("pointermove", (event) => {
+      const layer = this.#layerAt(event);
+      store.setHover({ layer });
+      this.#showTip(layer);
+    });
+    canvas.addEventListener("pointerleave", () => {
+      store.setHover({ layer: null });
+      this.#showTip(null);
+    });
+    canvas.addEventListener("click", (event) => {
+      const layer = this.#layerAt(event);
+      if (layer !== null) store.chooseLayer(layer);
+    });
+    canvas.addEventListener("focus", () => this.#showTip(store.chosenLayer, true));
+    canvas.addEventListener("blur", () => this.#showTip(null));
+    canvas.addEventListener("keydown", (event) => {
+      const step = layerStep(event.key, store.chosenLayer, store.layerCount);
+      if (event.key === "Escape") this.#showTip(null);
+      if (step === null) return;
+      event.preventDefault();
+      store.chooseLayer(step);
+      this.#showTip(step, true);
+    });
+  }
+
+  #showTip(layer: number | null, onlyByKeyboard = false): void {
+    const figure = this.#figure;
+    const visible =
+      layer !== null &&
+      figure !== null &&
+      (!onlyByKeyboard || this.#canvas.matches(":focus-visible")) &&
+      figure.series.some(({ values }) => typeof values[layer] === "number");
+    show(this.#tip, visible);
+    if (!visible || figure === null || layer === null) return;
+    const rows = figure.series
+      .filter(({ name }) => !this.#hidden.has(name))
+      .flatMap((series) => {
+        const value = series.values[layer];
+        if (value === null || value === undefined) return [];
+        return [
+          el(
+            "li",
+            { class: series.emphasised ? "emphasised" : null },
+            this.#swatch(series),
+            el("span", { class: "name" }, series.name),
+            el("span", { class: "value" }, figure.format(value)),
+          ),
+        ];
+      });
+    fill(
+      this.#tip,
+      el("div", { class: "tip-title" }, `Layer ${layer + 1}`),
+      el("ul", {}, ...rows),
+      ...(figure.details?.(layer) ?? []).map((line) => el("div", { class: "detail" }, line)),
+    );
+    const x = this.#x(layer);
+    const half = this.#plot.clientWidth / 2;
+    this.#tip.style.left = x <= half ? `${x + 14}px` : "auto";
+    this.#tip.style.right = x > half ? `${this.#plot.clientWidth - x + 14}px` : "auto";
+  }
+
+  #swatch(series: LineSeries): HTMLElement {
+    const slot = series.slot % 8;
+    return el("span", {
+      class: `swatch s${slot + 1} shape-${SHAPES[slot] ?? "circle"}`,
+      "aria-hidden": "true",
+    });
+  }
+
+  /** The legend; pressing an entry hides or shows its line. */
+  #renderLegend(figure: LineFigure): void {
+    const key = JSON.stringify([
+      figure.series.map(({ name, slot, emphasised }) => [name, slot, emphasised]),
+      [...this.#hidden],
+    ]);
+    if (key === this.#legendKey) return;
+    this.#legendKey = key;
+    const focused = this.#legend.contains(document.activeElement)
+      ? document.activeElement?.textContent
+      : null;
+    fill(
+      this.#legend,
+      ...figure.series.map((series) => {
+        const entry = el(
+          "button",
+          {
+            type: "button",
+            class: series.emphasised ? "emphasised" : null,
+            "aria-pressed": String(!this.#hidden.has(series.name)),
+            title: "Show or hide this line",
+          },
+          this.#swatch(series),
+          el("span", { class: "name" }, series.name),
+        );
+        entry.addEventListener("click", () => {
+          if (!this.#hidden.delete(series.name)) this.#hidden.add(series.name);
+          if (this.#figure !== null) this.render(this.#figure);
+        });
+        if (focused === series.name) queueMicrotask(() => entry.focus());
+        return el("li", {}, entry);
+      }),
+    );
+  }
+}
+
+/** The layer an arrow, Page, Home or End key moves to; null for other keys. */
+export function layerStep(key: string, layer: number, layers: number): number | null {
+  const last = layers - 1;
+  const steps: Readonly<Record<string, number>> = {
+    ArrowRight: layer + 1,
+    ArrowUp: layer + 1,
+    ArrowLeft: layer - 1,
+    ArrowDown: layer - 1,
+    PageUp: layer + 4,
+    PageDown: layer - 4,
+    Home: 0,
+    End: last,
+  };
+  const target = Object.hasOwn(steps, key) ? steps[key] : undefined;
+  return target === undefined || last < 0 ? null : Math.min(Math.max(target, 0), last);
+}
+
+/** A #rrggbb colour with an alpha share. */
+export function alpha(color: string, share: number): string {
+  const byte = Math.round(share * 255).toString(16);
+  return /^#[0-9a-f]{6}$/i.test(color) ? `${color}${byte.padStart(2, "0")}` : color;
+}

@@ -1,0 +1,145 @@
+import type { HostMessage, RunIdentity } from "../src/host/panel/protocol.ts";
+import type { Context } from "./context.ts";
+import { unseen } from "./feed.ts";
+import { FrameImages } from "./frame-images.ts";
+import { HostLink, type WebviewApi } from "./host-link.ts";
+import { Panel } from "./panel.ts";
+import { type StandaloneRun, saveByDownload, standaloneRun } from "./standalone.ts";
+import { Store } from "./store.ts";
+import { readTheme } from "./theme.ts";
+
+declare function acquireVsCodeApi(): WebviewApi;
+
+type Push = Exclude<HostMessage, { kind: "reply" | "error" }>;
+
+/** Connects a store, a panel and the host; a new run replaces store and panel together. */
+class App {
+  readonly #root: HTMLElement;
+  readonly #link: HostLink | null;
+  readonly #standalone: StandaloneRun | null;
+  #context: Context;
+  #panel: Panel;
+  #store: Store;
+  #frames: Store["frames"] = [];
+  #syncing = false;
+  #syncAgain = false;
+
+  constructor(root: HTMLElement) {
+    this.#root = root;
+    this.#standalone = standaloneRun();
+    this.#link =
+      this.#standalone === null
+        ? new HostLink(acquireVsCodeApi(), (message) => this.#onPush(message))
+        : null;
+    const made = this.#make(null);
+    this.#store = made.store;
+    this.#context = made.context;
+    this.#panel = made.panel;
+    this.#store.restore(this.#link?.restored() ?? {});
+    if (this.#standalone !== null) this.#open(this.#standalone);
+    else void this.#sync();
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") void this.#sync();
+    });
+  }
+
+  #make(identity: RunIdentity | null) {
+    const store = new Store(() => this.#changed());
+    const context: Context = {
+      store,
+      images: new FrameImages(),
+      theme: readTheme(),
+      identity,
+      request: (name, params) => {
+        if (this.#link !== null) return this.#link.request(name, params);
+        return saveByDownload(name, params);
+      },
+      say: () => {},
+    };
+    const panel = new Panel(this.#root, context);
+    return { store, context, panel };
+  }
+
+  /** Shows another run from its first event on. */
+  #start(identity: RunIdentity): void {
+    const restored = this.#link?.restored() ?? {};
+    const made = this.#make(identity);
+    this.#store = made.store;
+    this.#context = made.context;
+    this.#panel = made.panel;
+    this.#frames = [];
+    if (restored.run === identity.id) this.#store.restore(restored);
+    else this.#store.restore({ choices: restored.choices ?? {} });
+  }
+
+  #open(run: StandaloneRun): void {
+    this.#start(run.identity);
+    for (const event of run.events) this.#store.apply(event);
+  }
+
+  #changed(): void {
+    // The first change can come while the constructor still runs.
+    queueMicrotask(() => {
+      this.#panel.schedule();
+      if (this.#store.frames !== this.#frames) {
+        this.#frames = this.#store.frames;
+        const { store } = this;
+        void this.#context.images.load(this.#frames, () => store.touch("frames"));
+      }
+      this.#link?.keep(this.#store.toState(this.#context.identity?.id ?? null));
+    });
+  }
+
+  get store(): Store {
+    return this.#store;
+  }
+
+  #onPush(message: Push): void {
+    if (message.kind === "run") {
+      this.#start(message.run);
+      void this.#sync();
+      return;
+    }
+    if (message.kind === "reveal") {
+      if (message.layer !== undefined) this.#store.chooseLayer(message.layer);
+      this.#panel.reveal(message.view);
+      return;
+    }
+    if (message.run !== this.#context.identity?.id) return;
+    if (message.kind === "progress") this.#store.apply(message.event);
+    else if (message.kind === "engine") this.#store.setEngine(message.state);
+    else {
+      const events = unseen(message, this.#store.next);
+      if (events === "gap") void this.#sync();
+      else for (const event of events) this.#store.apply(event);
+    }
+  }
+
+  /** Asks for what was missed; a wish that comes meanwhile is granted afterwards. */
+  async #sync(): Promise<void> {
+    if (this.#link === null) return;
+    if (this.#syncing) {
+      this.#syncAgain = true;
+      return;
+    }
+    this.#syncing = true;
+    try {
+      const run = this.#context.identity?.id ?? null;
+      const result = await this.#link.request("sync", { run, next: this.#store.next });
+      if (result.run.id !== this.#context.identity?.id) this.#start(result.run);
+      else this.#context.identity = result.run;
+      this.#store.setEngine(result.engine);
+    } catch (error) {
+      this.#context.say(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#syncing = false;
+      if (this.#syncAgain) {
+        this.#syncAgain = false;
+        void this.#sync();
+      }
+    }
+  }
+}
+
+const root = document.getElementById("panel");
+if (root !== null) new App(root);

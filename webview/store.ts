@@ -1,0 +1,336 @@
+import type { EngineState, PanelState } from "../src/host/panel/protocol.ts";
+import type {
+  AnswerReading,
+  AttentionReading,
+  LensReading,
+  MassReading,
+  ProgressEvent,
+  RunEvent,
+  RunEventOf,
+} from "../src/runs/events.ts";
+import { type PromptMap, promptMap } from "./prompt-map.ts";
+
+/** What may have changed since a view last drew. */
+export type Topic =
+  | "run"
+  | "frames"
+  | "vocabulary"
+  | "layers"
+  | "lens"
+  | "attention"
+  | "mass"
+  | "answer"
+  | "experiments"
+  | "generation"
+  | "progress"
+  | "notices"
+  | "finished"
+  | "engine"
+  | "selection"
+  | "choices"
+  | "theme";
+
+export type RunStarted = RunEventOf<"run.started">;
+export type BranchResult = RunEventOf<"branch.result">;
+
+/** One decoder layer of the clean run; readings that were asked for later are added to it. */
+export interface LayerState {
+  readonly normed: AnswerReading;
+  readonly raw: AnswerReading;
+  mass: MassReading | undefined;
+  readonly lens: LensReading[];
+  readonly attention: AttentionReading[];
+}
+
+/** Results of one series of an experiment, in order of arrival and by layer. */
+export interface SeriesState {
+  readonly name: string;
+  readonly results: BranchResult[];
+  readonly byLayer: Map<number, BranchResult>;
+}
+
+export interface ExperimentState {
+  readonly id: string;
+  readonly kind: RunEventOf<"experiment.started">["kind"];
+  readonly recipe: Readonly<Record<string, unknown>>;
+  /** Branches announced, and received so far. */
+  readonly expected: number;
+  received: number;
+  seconds: number | null;
+  readonly series: Map<string, SeriesState>;
+}
+
+/** Tokens generated under one series of a generation experiment. */
+export interface GenerationState {
+  readonly experiment: string;
+  readonly series: string;
+  readonly tokens: RunEventOf<"generation.token">["token"][];
+  text: string;
+}
+
+/** What the pointer or the keyboard is on right now; null members mean nothing. */
+export interface Hover {
+  readonly layer: number | null;
+  readonly token: number | null;
+}
+
+/** More layers than any decoder has: a broken file must not make the panel loop for minutes. */
+const MAX_LAYERS = 512;
+const NOTHING: Hover = { layer: null, token: null };
+
+/**
+ * The panel's whole state, folded from run events one at a time (O(1) each, tensors kept by
+ * reference), plus what the user has chosen. Knows nothing of the DOM; views read it and are told
+ * by topic what changed.
+ */
+export class Store {
+  run: RunStarted | null = null;
+  map: PromptMap | null = null;
+  frames: RunEventOf<"video.frames">["frames"] = [];
+  readonly vocabulary = new Map<number, string>();
+  /** By layer, 0-based; absent until the layer is complete. */
+  readonly layers: (LayerState | undefined)[] = [];
+  answer: RunEventOf<"answer"> | null = null;
+  readonly experiments = new Map<string, ExperimentState>();
+  readonly generations = new Map<string, GenerationState>();
+  progress: ProgressEvent | null = null;
+  readonly notices: RunEventOf<"notice">[] = [];
+  finished: RunEventOf<"run.finished"> | null = null;
+  engine: EngineState = { kind: "idle" };
+  /** Events folded so far, progress not counted: the index of the next one. */
+  next = 0;
+
+  layer: number | null = null;
+  token: number | null = null;
+  hover: Hover = NOTHING;
+  readonly #choices = new Map<string, string | number | boolean>();
+  readonly #changed = new Set<Topic>();
+  readonly #notify: () => void;
+
+  /** `notify` is called on the first change after each `takeChanges`. */
+  constructor(notify: () => void = () => {}) {
+    this.#notify = notify;
+  }
+
+  /** Layers of the model, 0 before the run's first event. */
+  get layerCount(): number {
+    return Math.min(this.run?.model.layers ?? 0, MAX_LAYERS);
+  }
+
+  /** The layer views show: the hovered one, else the chosen one, else the last complete one. */
+  get shownLayer(): number {
+    return this.hover.layer ?? this.chosenLayer;
+  }
+
+  get chosenLayer(): number {
+    return this.layer ?? Math.max(0, this.layers.length - 1);
+  }
+
+  /** Folds one event. Unknown events and layers outside the model are ignored. */
+  apply(event: RunEvent): void {
+    if (event.type !== "progress") this.next += 1;
+    switch (event.type) {
+      case "run.started":
+        this.run = event;
+        this.map = promptMap(event.tokens);
+        for (const token of event.tokens.text) this.#learn(token.id, token.text);
+        this.#touch("run");
+        break;
+      case "video.frames":
+        this.frames = event.frames;
+        this.#touch("frames");
+        break;
+      case "vocabulary":
+        for (const token of event.tokens) this.vocabulary.set(token.id, token.text);
+        this.#touch("vocabulary");
+        break;
+      case "layer.clean":
+        this.#layer(event);
+        break;
+      case "answer":
+        this.answer = event;
+        this.#touch("answer");
+        break;
+      case "experiment.started":
+        this.experiments.set(event.experiment, {
+          id: event.experiment,
+          kind: event.kind,
+          recipe: event.recipe,
+          expected: event.branches,
+          received: 0,
+          seconds: null,
+          series: new Map(),
+        });
+        this.#touch("experiments");
+        break;
+      case "branch.result":
+        this.#branch(event);
+        break;
+      case "generation.token":
+        this.#generation(event);
+        break;
+      case "experiment.finished": {
+        const experiment = this.experiments.get(event.experiment);
+        if (experiment !== undefined) experiment.seconds = event.seconds;
+        this.#touch("experiments");
+        break;
+      }
+      case "progress":
+        this.progress = event;
+        this.#touch("progress");
+        break;
+      case "notice":
+        this.notices.push(event);
+        this.#touch("notices");
+        break;
+      case "run.finished":
+        this.finished = event;
+        this.progress = null;
+        this.#touch("finished");
+        break;
+    }
+  }
+
+  #layer(event: RunEventOf<"layer.clean">): void {
+    if (event.layer >= this.layerCount) return;
+    const known = this.layers[event.layer];
+    const state: LayerState = known ?? {
+      normed: event.normed,
+      raw: event.raw,
+      mass: undefined,
+      lens: [],
+      attention: [],
+    };
+    if (known === undefined) {
+      this.layers[event.layer] = state;
+      for (const token of event.normed.top) this.#learn(token.id, token.token);
+      for (const token of event.raw.top) this.#learn(token.id, token.token);
+      this.#touch("layers");
+    }
+    if (event.mass !== undefined) {
+      state.mass = event.mass;
+      this.#touch("mass");
+    }
+    if (event.lens !== undefined) {
+      state.lens.push(event.lens);
+      this.#touch("lens");
+    }
+    if (event.attention !== undefined) {
+      state.attention.push(event.attention);
+      this.#touch("attention");
+    }
+  }
+
+  #branch(event: BranchResult): void {
+    const experiment = this.experiments.get(event.experiment);
+    if (experiment === undefined) return;
+    let series = experiment.series.get(event.series);
+    if (series === undefined) {
+      series = { name: event.series, results: [], byLayer: new Map() };
+      experiment.series.set(event.series, series);
+    }
+    series.results.push(event);
+    series.byLayer.set(event.layer, event);
+    experiment.received += 1;
+    this.#touch("experiments");
+  }
+
+  #generation(event: RunEventOf<"generation.token">): void {
+    const key = `${event.experiment}\n${event.series}`;
+    let state = this.generations.get(key);
+    if (state === undefined) {
+      state = { experiment: event.experiment, series: event.series, tokens: [], text: "" };
+      this.generations.set(key, state);
+    }
+    state.tokens.push(event.token);
+    state.text = event.text;
+    this.#touch("generation");
+  }
+
+  /** Remembers a token's text unless the run's own vocabulary already said it. */
+  #learn(id: number, text: string): void {
+    if (!this.vocabulary.has(id)) this.vocabulary.set(id, text);
+  }
+
+  /** Text of a token id as far as the run says it; `#id` otherwise. */
+  tokenText(id: number): string {
+    return this.vocabulary.get(id) ?? `#${id}`;
+  }
+
+  setEngine(state: EngineState): void {
+    this.engine = state;
+    this.#touch("engine");
+  }
+
+  chooseLayer(layer: number | null): void {
+    const last = this.layerCount - 1;
+    const value = layer === null || last < 0 ? null : Math.min(Math.max(layer, 0), last);
+    if (value === this.layer) return;
+    this.layer = value;
+    this.#touch("selection");
+  }
+
+  chooseToken(token: number | null): void {
+    if (token === this.token) return;
+    this.token = token;
+    this.#touch("selection");
+  }
+
+  setHover(hover: Partial<Hover>): void {
+    const next = { ...this.hover, ...hover };
+    if (next.layer === this.hover.layer && next.token === this.hover.token) return;
+    this.hover = next;
+    this.#touch("selection");
+  }
+
+  /** A view's small choice, kept across reloads; `fallback` fixes its type. */
+  choice<T extends string | number | boolean>(key: string, fallback: T): T {
+    const value = this.#choices.get(key);
+    return typeof value === typeof fallback ? (value as T) : fallback;
+  }
+
+  choose(key: string, value: string | number | boolean): void {
+    if (this.#choices.get(key) === value) return;
+    this.#choices.set(key, value);
+    this.#touch("choices");
+  }
+
+  /** What `setState` keeps. */
+  toState(run: string | null): PanelState {
+    return {
+      version: 1,
+      run,
+      layer: this.layer,
+      token: this.token,
+      choices: Object.fromEntries(this.#choices),
+    };
+  }
+
+  /** Takes the selection of a kept state; anything malformed in it is left out. */
+  restore(state: Partial<PanelState>): void {
+    if (Number.isSafeInteger(state.layer)) this.layer = state.layer ?? null;
+    if (Number.isSafeInteger(state.token)) this.token = state.token ?? null;
+    for (const [key, value] of Object.entries(state.choices ?? {})) {
+      if (["string", "number", "boolean"].includes(typeof value)) this.#choices.set(key, value);
+    }
+    this.#touch("selection");
+  }
+
+  /** The topics changed since the last call. */
+  takeChanges(): ReadonlySet<Topic> {
+    const changes = new Set(this.#changed);
+    this.#changed.clear();
+    return changes;
+  }
+
+  /** Marks a topic as changed that lives outside the events: decoded pictures, the theme. */
+  touch(topic: Topic): void {
+    this.#touch(topic);
+  }
+
+  #touch(topic: Topic): void {
+    const first = this.#changed.size === 0;
+    this.#changed.add(topic);
+    if (first) this.#notify();
+  }
+}
