@@ -1,9 +1,10 @@
 import { basename } from "node:path";
 import type { EventSink } from "../runs/events.ts";
-import { parseImageProcessor } from "../video/preprocess.ts";
+import { parseImageProcessor } from "../video/imageProcessor.ts";
 import { readJsonFile } from "./checkpoint/config.ts";
 import { openTokenizer } from "./checkpoint/tokenizer.ts";
 import { InputError } from "./errors.ts";
+import { runGeneration } from "./experiments/generation.ts";
 import {
   planFramePairs,
   planHeads,
@@ -14,7 +15,7 @@ import {
 import { type CleanObserver, massRequest } from "./experiments/observe.ts";
 import { planPathways } from "./experiments/pathways.ts";
 import type { ExperimentPlan, Subject } from "./experiments/plan.ts";
-import { runExperiments } from "./experiments/run.ts";
+import { type PlannedExperiment, runExperiments } from "./experiments/run.ts";
 import { readModelSpec } from "./families/registry.ts";
 import { type ModelSpec, tokenGrid } from "./families/spec.ts";
 import type { AnalysisJob, EngineSettings, ExperimentRequest, Observations } from "./jobs.ts";
@@ -83,15 +84,15 @@ export class Engine {
     sink({ type: "progress", phase: "open", done: 1, total: 1 });
     const prepared = await prepareRun(model, job, this.#cache, sink, signal);
     // Planned before anything is told, so that an impossible experiment fails at once.
-    const experiments = job.experiments.map((request, i) => ({
+    const observer = cleanObserver(model, prepared, job.observe);
+    const asked = job.experiments.map((request, i) => ({
       id: `${request.kind}-${i + 1}`,
-      kind: request.kind,
-      plan: planExperiment(request, prepared.subject),
+      request,
     }));
+    const run = planAll(asked, prepared.subject);
     sink(prepared.started);
     this.#prepared = prepared;
-    const observer = cleanObserver(model, prepared, job.observe);
-    await runExperiments(model.open, prepared, observer, experiments, this.#pass(signal), sink);
+    await this.#experiments(model, prepared, observer, run, sink, signal);
   }
 
   /**
@@ -106,16 +107,16 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<void> {
     const { model, prepared } = this.#current();
-    const plan = planExperiment(request, prepared.subject);
-    const planned = [{ id, kind: request.kind, plan }];
-    await runExperiments(model.open, prepared, undefined, planned, this.#pass(signal), sink);
+    const run = planAll([{ id, request }], prepared.subject);
+    await this.#experiments(model, prepared, undefined, run, sink, signal);
   }
 
   /** Observes the clean run prepared last once more, with other observations. */
   async observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void> {
     const { model, prepared } = this.#current();
     const observer = cleanObserver(model, prepared, observations);
-    await runExperiments(model.open, prepared, observer, [], this.#pass(signal), sink);
+    const none = planAll([], prepared.subject);
+    await this.#experiments(model, prepared, observer, none, sink, signal);
   }
 
   /** Closes the model's sessions. */
@@ -127,8 +128,22 @@ export class Engine {
     await model?.open.release();
   }
 
-  #pass(signal: AbortSignal) {
-    return { memoryBudgetBytes: this.#settings.memoryBudgetBytes, signal };
+  async #experiments(
+    { open, tokenizer }: LoadedModel,
+    prepared: PreparedRun,
+    observer: CleanObserver | undefined,
+    { planned, generations }: PlannedRun,
+    sink: EventSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const settings = { memoryBudgetBytes: this.#settings.memoryBudgetBytes, signal };
+    if (observer !== undefined || planned.length > 0) {
+      await runExperiments(open, prepared, observer, planned, settings, sink);
+    }
+    for (const { id, request } of generations) {
+      const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecial: true });
+      await runGeneration(open, prepared, prepared.subject, request, id, decode, settings, sink);
+    }
   }
 
   #current(): { model: LoadedModel; prepared: PreparedRun } {
@@ -192,7 +207,34 @@ function cleanObserver(
   };
 }
 
-function planExperiment(request: ExperimentRequest, subject: Subject): ExperimentPlan {
+/** An experiment asked for, under the id its events will carry. */
+interface Asked {
+  readonly id: string;
+  readonly request: ExperimentRequest;
+}
+
+type GenerationRequest = Extract<ExperimentRequest, { kind: "generation" }>;
+
+/** A run's experiments: those made of branches in one pass, and generations, which decode. */
+interface PlannedRun {
+  readonly planned: readonly PlannedExperiment[];
+  readonly generations: readonly { readonly id: string; readonly request: GenerationRequest }[];
+}
+
+function planAll(asked: readonly Asked[], subject: Subject): PlannedRun {
+  const planned: PlannedExperiment[] = [];
+  const generations: { id: string; request: GenerationRequest }[] = [];
+  for (const { id, request } of asked) {
+    if (request.kind === "generation") generations.push({ id, request });
+    else planned.push({ id, kind: request.kind, plan: planExperiment(request, subject) });
+  }
+  return { planned, generations };
+}
+
+function planExperiment(
+  request: Exclude<ExperimentRequest, GenerationRequest>,
+  subject: Subject,
+): ExperimentPlan {
   switch (request.kind) {
     case "knockout":
       return planKnockout(request, subject);
@@ -206,8 +248,6 @@ function planExperiment(request: ExperimentRequest, subject: Subject): Experimen
       return planKeyword(request, subject);
     case "what-if":
       return planWhatIf(request, subject);
-    case "generation":
-      throw new InputError("generation is asked for on an open-ended prompt");
   }
 }
 

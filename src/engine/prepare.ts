@@ -9,7 +9,8 @@ import {
   type RunEventOf,
   type RunOption,
 } from "../runs/events.ts";
-import { cropRectangle, type ImageProcessorSpec, preprocess } from "../video/preprocess.ts";
+import type { ImageProcessorSpec } from "../video/imageProcessor.ts";
+import { cropRectangle, preprocess } from "../video/preprocess.ts";
 import { sampleFrames } from "../video/sampleFrames.ts";
 import type { RgbFrame, SampledVideo } from "../video/types.ts";
 import type { Tokenizer } from "./checkpoint/tokenizer.ts";

@@ -63,9 +63,17 @@ export function readLlava(config: ConfigReader, folder: string, weights: Weights
     imageTokenId: config.has("image_token_id")
       ? config.number("image_token_id")
       : config.number("image_token_index", 32_000),
+    endTokenIds: endTokens(config),
     decoder,
     template: "pllava",
   };
+}
+
+/** `eos_token_id` of the decoder or the model: one id, or several; Llama's own by default. */
+function endTokens(config: ConfigReader): number[] {
+  const text = config.section("text_config");
+  const ids = text.raw("eos_token_id") ?? config.raw("eos_token_id") ?? 2;
+  return [ids].flat().filter((id): id is number => Number.isSafeInteger(id));
 }
 
 function readPooling(

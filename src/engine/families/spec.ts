@@ -117,6 +117,8 @@ export interface ModelSpec {
   /** Frames sampled from a clip. */
   readonly frames: number;
   readonly imageTokenId: number;
+  /** Tokens that end an answer. */
+  readonly endTokenIds: readonly number[];
   readonly decoder: DecoderSpec;
   /** Name of the default prompt template. */
   readonly template: string;

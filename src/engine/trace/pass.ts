@@ -33,7 +33,15 @@ export interface PassRequest {
   readonly maxRows: number;
   /** Told after each part of a layer: the share of its rows that are done, up to 1. */
   readonly progress?: ((layer: number, share: number) => void) | undefined;
+  /**
+   * Given the keys and values [rows, kv_heads · dim] of each layer: of the clean run's S rows, and of
+   * a branch's dirty rows before the layer. The arrays are valid only during the call.
+   */
+  readonly keepKeys?: ((layer: number, branch: number | "clean", keys: Keys) => void) | undefined;
 }
+
+/** Keys and values of some rows at one layer. */
+export type Keys = Pick<Projected, "k" | "v">;
 
 /** Called as each layer completes, in order; awaited before the next one starts. */
 export type LayerObserver = (state: LayerState) => Promise<void>;
@@ -126,6 +134,11 @@ class Pass {
       clean ??= projected.clean;
       if (clean === undefined) throw new Error("the first chunk holds the clean rows");
       const parts = chunk.map((b, i) => this.#branchRows(layer, b, projected.own[i]));
+      if (withClean) this.#request.keepKeys?.(layer, "clean", clean);
+      for (const [i, b] of chunk.entries()) {
+        const own = projected.own[i];
+        if (own !== undefined) this.#request.keepKeys?.(layer, b, own);
+      }
       let context: Float32Array | undefined;
       if (withClean) {
         const attended = await this.#attention.clean(clean, this.#request.mass);

@@ -1,0 +1,315 @@
+import type { EventSink, RunOption } from "../../runs/events.ts";
+import type { ExperimentRequest } from "../jobs.ts";
+import type { OpenModel } from "../runtime/model.ts";
+import { passWork, planMemory } from "../trace/memory.ts";
+import type { LayerState } from "../trace/pass.ts";
+import { runPass } from "../trace/pass.ts";
+import { type PlannedBranch, planBranches } from "../trace/plan.ts";
+import { type Unembedded, unembed } from "../trace/unembed.ts";
+import { compareToClean, type LastReading } from "./figures.ts";
+import { type CleanObserver, observeClean, TOP_K, type TokenText } from "./observe.ts";
+import type { ExperimentPlan, ExperimentPoint } from "./plan.ts";
+
+/** A prompt ready for the decoder. */
+export interface PreparedPrompt {
+  /** [S, d] */
+  readonly embeddings: Float32Array;
+  /** S */
+  readonly length: number;
+  readonly options: readonly RunOption[];
+  /** Token of the right answer; absent when unknown, or open-ended. */
+  readonly truthId: number | undefined;
+  readonly tokenText: TokenText;
+}
+
+/** An experiment under the id that its events carry. */
+export interface PlannedExperiment {
+  readonly id: string;
+  readonly kind: ExperimentRequest["kind"];
+  readonly plan: ExperimentPlan;
+}
+
+/** How passes are run. */
+export interface PassSettings {
+  readonly memoryBudgetBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** What the clean run says of its own answer; every branch is compared with it. */
+interface CleanAnswer extends LastReading {
+  readonly options: Record<string, number>;
+}
+
+/**
+ * Runs the clean prompt and the branches of experiments, and tells what they find as events: the
+ * clean layers as they complete (when observed), the answer, and a `branch.result` for each point.
+ * Branches that would not fit the memory budget together go in several passes, and a notice says so.
+ *
+ * @throws CancelledError when the signal is aborted; what was found has been told by then.
+ */
+export async function runExperiments(
+  model: OpenModel,
+  prompt: PreparedPrompt,
+  observer: CleanObserver | undefined,
+  experiments: readonly PlannedExperiment[],
+  settings: PassSettings,
+  sink: EventSink,
+): Promise<void> {
+  const runner = new Runner(model, prompt, observer, settings, sink);
+  await runner.run(experiments);
+}
+
+/** A branch with the experiment and point it belongs to. */
+interface Queued {
+  readonly experiment: PlannedExperiment;
+  readonly point: ExperimentPoint;
+  readonly planned: PlannedBranch;
+}
+
+class Runner {
+  readonly #model: OpenModel;
+  readonly #prompt: PreparedPrompt;
+  readonly #observer: CleanObserver | undefined;
+  readonly #settings: PassSettings;
+  readonly #sink: EventSink;
+  readonly #named = new Set<number>();
+  #observed: boolean;
+
+  constructor(
+    model: OpenModel,
+    prompt: PreparedPrompt,
+    observer: CleanObserver | undefined,
+    settings: PassSettings,
+    sink: EventSink,
+  ) {
+    this.#model = model;
+    this.#prompt = prompt;
+    this.#observer = observer;
+    this.#settings = settings;
+    this.#sink = sink;
+    this.#observed = observer === undefined;
+  }
+
+  async run(experiments: readonly PlannedExperiment[]): Promise<void> {
+    const queue = this.#queue(experiments);
+    const { decoder } = this.#model.spec;
+    const { length } = this.#prompt;
+    const work = passWork(
+      decoder,
+      length,
+      queue.map(({ planned }) => planned),
+    );
+    const clean = passWork(decoder, length, []);
+    // A sweep that costs more than the clean run waits for it, so that its charts fill first.
+    if (!this.#observed && total(work) > 2 * total(clean)) await this.#pass([], "decoder");
+    const memory = planMemory(
+      decoder,
+      length,
+      queue.map(({ planned }) => planned),
+      this.#settings.memoryBudgetBytes,
+    );
+    if (memory.groups.length > 1) {
+      this.#sink({
+        type: "notice",
+        level: "info",
+        message:
+          `${queue.length} branches would not fit the memory budget together; ` +
+          `they run in ${memory.groups.length} passes`,
+      });
+    }
+    const started = performance.now();
+    for (const experiment of experiments) {
+      for (const message of experiment.plan.notices) {
+        this.#sink({ type: "notice", level: "warning", message });
+      }
+      this.#sink({
+        type: "experiment.started",
+        experiment: experiment.id,
+        kind: experiment.kind,
+        recipe: experiment.plan.recipe,
+        branches: experiment.plan.points.length,
+      });
+    }
+    const left = new Map(experiments.map(({ id, plan }) => [id, plan.points.length]));
+    for (const group of memory.groups) {
+      if (group.length === 0 && this.#observed) continue;
+      const members = group.flatMap((index) => queue[index] ?? []);
+      await this.#pass(members, members.length > 0 ? "experiment" : "decoder", memory.maxRows);
+      for (const { experiment } of members) {
+        const remaining = (left.get(experiment.id) ?? 0) - 1;
+        left.set(experiment.id, remaining);
+        if (remaining > 0) continue;
+        this.#sink({
+          type: "experiment.finished",
+          experiment: experiment.id,
+          seconds: (performance.now() - started) / 1000,
+        });
+      }
+    }
+  }
+
+  #queue(experiments: readonly PlannedExperiment[]): Queued[] {
+    const points = experiments.flatMap((experiment) =>
+      experiment.plan.points.map((point) => ({ experiment, point })),
+    );
+    const planned = planBranches(
+      points.map(({ point }) => point.branch),
+      this.#prompt.length,
+      this.#model.layers.length,
+    );
+    return points.flatMap((entry, i) => {
+      const plan = planned[i];
+      return plan === undefined ? [] : [{ ...entry, planned: plan }];
+    });
+  }
+
+  async #pass(
+    members: readonly Queued[],
+    phase: "decoder" | "experiment",
+    maxRows = this.#prompt.length,
+  ): Promise<void> {
+    const observer = this.#observed ? undefined : this.#observer;
+    this.#observed = true;
+    const { decoder } = this.#model.spec;
+    const planned = members.map((member) => member.planned);
+    const tell = this.#progress(phase, passWork(decoder, this.#prompt.length, planned));
+    tell(0, 0);
+    await runPass(
+      this.#model,
+      this.#prompt.embeddings,
+      planned,
+      {
+        mass: observer?.mass?.request,
+        weightRows: observer?.attentionRows,
+        maxRows,
+        progress: tell,
+      },
+      async (state) => {
+        if (observer !== undefined) {
+          await observeClean(observer, state, this.#named, this.#sink);
+        }
+        if (state.layer === this.#model.layers.length - 1) {
+          const clean = await this.#readAnswer(state, observer !== undefined);
+          await this.#readBranches(state, members, clean);
+        }
+      },
+      this.#settings.signal,
+    );
+  }
+
+  /** Reads the clean answer, and tells it when the clean run is being observed. */
+  async #readAnswer(state: LayerState, tell: boolean): Promise<CleanAnswer> {
+    const { options, truthId, tokenText, length } = this.#prompt;
+    const width = this.#model.spec.decoder.hiddenSize;
+    const row = state.hidden.subarray((length - 1) * width, length * width);
+    const top = await unembed(this.#model, row, [true], { k: 1, chosen: new Int32Array() });
+    const answerId = top.topIds[0] ?? 0;
+    const ids = this.#chosenIds(answerId);
+    const read = await unembed(this.#model, row, [true], { k: TOP_K, chosen: ids });
+    const clean: CleanAnswer = {
+      ...this.#lastReading(read, 0, ids),
+      ...optionsOf(read, 0, options),
+    };
+    if (!tell) return clean;
+    const probability = (id: number) => ({
+      id,
+      token: tokenText(id),
+      probability: clean.probabilityOf(id),
+    });
+    this.#sink({
+      type: "answer",
+      answer: probability(answerId),
+      ...(truthId === undefined
+        ? {}
+        : { groundTruth: probability(truthId), correct: truthId === answerId }),
+      options: clean.options,
+    });
+    return clean;
+  }
+
+  /** Reads every branch at the last position and tells its figures. */
+  async #readBranches(
+    state: LayerState,
+    members: readonly Queued[],
+    clean: CleanAnswer,
+  ): Promise<void> {
+    if (members.length === 0) return;
+    const { length, options, truthId } = this.#prompt;
+    const width = this.#model.spec.decoder.hiddenSize;
+    const rows = new Float32Array(members.length * width);
+    members.forEach((_, b) => {
+      rows.set(state.branchRow(b, length - 1), b * width);
+    });
+    const ids = this.#chosenIds(clean.answerId);
+    const normed = members.map(() => true);
+    const read = await unembed(this.#model, rows, normed, { k: 1, chosen: ids });
+    members.forEach(({ experiment, point }, b) => {
+      const { detail, edgesLeft } = point;
+      this.#sink({
+        type: "branch.result",
+        experiment: experiment.id,
+        series: point.series,
+        layer: point.layer,
+        window: point.window,
+        ...compareToClean(clean, this.#lastReading(read, b, ids), truthId),
+        ...optionsOf(read, b, options),
+        ...(edgesLeft === undefined ? {} : { edges_left: edgesLeft }),
+        ...(detail === undefined ? {} : { detail }),
+      });
+    });
+  }
+
+  /** Option tokens first, then the clean answer, then the right one. */
+  #chosenIds(answerId: number): Int32Array {
+    const { options, truthId } = this.#prompt;
+    const extra = truthId === undefined ? [answerId] : [answerId, truthId];
+    return Int32Array.from([...options.map(({ tokenId }) => tokenId), ...extra]);
+  }
+
+  #lastReading(read: Unembedded, row: number, ids: Int32Array): LastReading {
+    const answerId = read.topIds[row * read.k] ?? 0;
+    return {
+      answerId,
+      answer: this.#prompt.tokenText(answerId),
+      probabilityOf: (id) => {
+        const column = ids.indexOf(id);
+        if (column < 0) throw new Error(`token ${id} was not asked for`);
+        return read.chosen[row * ids.length + column] ?? 0;
+      },
+    };
+  }
+
+  /** Progress as a share of the pass's multiply-adds, with the time left at the pace so far. */
+  #progress(phase: "decoder" | "experiment", work: readonly number[]) {
+    const all = total(work);
+    const started = performance.now();
+    return (layer: number, share: number) => {
+      const done = total(work.slice(0, layer)) + share * (work[layer] ?? 0);
+      const elapsed = (performance.now() - started) / 1000;
+      this.#sink({
+        type: "progress",
+        phase,
+        done: done / all,
+        total: 1,
+        ...(done > 0 ? { secondsLeft: (elapsed * (all - done)) / done } : {}),
+      });
+    };
+  }
+}
+
+function optionsOf(
+  read: Unembedded,
+  row: number,
+  options: readonly RunOption[],
+): { options: Record<string, number> } {
+  const columns = read.chosen.length / (read.topIds.length / read.k);
+  return {
+    options: Object.fromEntries(
+      options.map(({ label }, i) => [label, read.chosen[row * columns + i] ?? 0]),
+    ),
+  };
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
