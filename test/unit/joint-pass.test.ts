@@ -28,6 +28,9 @@ interface Case {
   readonly seed: number;
   readonly branches: Branch[];
   readonly maxRows: number;
+  /** Rows that attend together, and rows x keys from which on branches share one bias. */
+  readonly rows: number;
+  readonly shareBiasFrom: number;
 }
 
 const subset = (length: number, minLength = 1) =>
@@ -85,6 +88,8 @@ const cases: fc.Arbitrary<Case> = fc
     length: fc.integer({ min: 1, max: 14 }),
     seed: fc.nat(1e6),
     maxRows: fc.constantFrom(1, 20, 1000),
+    rows: fc.constantFrom(1, 3, 256),
+    shareBiasFrom: fc.constantFrom(1, 1000),
   })
   .chain((base) => {
     const sizes = SHAPES[base.shape] as RandomSizes;
@@ -93,6 +98,8 @@ const cases: fc.Arbitrary<Case> = fc
       length: fc.constant(base.length),
       seed: fc.constant(base.seed),
       maxRows: fc.constant(base.maxRows),
+      rows: fc.constant(base.rows),
+      shareBiasFrom: fc.constant(base.shareBiasFrom),
       branches: fc.array(
         fc
           .array(intervention(base.length, sizes), { minLength: 0, maxLength: 3 })
@@ -141,7 +148,8 @@ async function compare(models: readonly OpenModel[], made: Case): Promise<void> 
   const planned = planBranches(made.branches, made.length, model.layers.length);
   const clean: Float32Array[] = [];
   const rows: Float32Array[][] = made.branches.map(() => []);
-  await runPass(model, embeddings, planned, { maxRows: made.maxRows }, async (state) => {
+  const limits = { scores: 4000, rows: made.rows, shareBiasFrom: made.shareBiasFrom };
+  await runPass(model, embeddings, planned, { maxRows: made.maxRows, limits }, async (state) => {
     clean.push(state.hidden.slice());
     for (const [b, kept] of rows.entries()) kept.push(state.branchRow(b, last).slice());
   });

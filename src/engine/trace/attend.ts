@@ -1,16 +1,25 @@
 import type { AttentionShape } from "../graph/attention.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
-import { buildBias, NO_KEY } from "./bias.ts";
+import { type Bias, buildBias, hasBlockedRow, NO_KEY } from "./bias.ts";
 import type { ActiveBlocks, PositionSet } from "./plan.ts";
 import { complement, gatherRows, range } from "./rows.ts";
 
-/** Scores (heads x rows x keys, over branches) that one attention call may hold. */
-const MAX_SCORES = 12_000_000;
-/** Rows x keys from which on branches with other cuts are run apart, to share one bias. */
-const SHARE_BIAS_FROM = 100_000;
-/** Rows of the clean run that attend together; their keys end with the last of them. */
-const CLEAN_ROWS = 256;
+/** How an attention is cut up: bounds memory, never the result. */
+export interface AttentionLimits {
+  /** Scores (heads x rows x keys, over branches) that one call may hold. */
+  readonly scores: number;
+  /** Rows that attend together; their keys end with the last of them. */
+  readonly rows: number;
+  /** Rows x keys from which on branches with other cuts are run apart, to share one bias. */
+  readonly shareBiasFrom: number;
+}
+
+export const ATTENTION_LIMITS: AttentionLimits = {
+  scores: 12_000_000,
+  rows: 256,
+  shareBiasFrom: 100_000,
+};
 
 /** Queries, keys and values of some rows at one layer: [rows, heads · dim], [rows, kv · dim] twice. */
 export interface Projected {
@@ -40,18 +49,31 @@ export interface MassRequest {
   readonly queryGroupCount: number;
 }
 
+/** The keys of a group of branches: shared ones first, then each branch's own. */
+interface GroupKeys {
+  readonly positions: Int32Array;
+  /** How many of them are own. */
+  readonly own: number;
+  /** [shared, kv_heads · dim] */
+  readonly ks: Float32Array;
+  readonly vs: Float32Array;
+}
+
 const NO_CUTS: ActiveBlocks = { id: -1, blocks: [], byHead: false };
 
 /** Attention of one layer: of the clean rows, and of branches over the clean keys and their own. */
 export class LayerAttention {
   readonly #model: OpenModel;
   readonly #shape: AttentionShape;
+  readonly #limits: AttentionLimits;
   readonly #length: number;
   readonly #qWidth: number;
   readonly #kWidth: number;
 
-  constructor(model: OpenModel, length: number) {
+  /** @param length S */
+  constructor(model: OpenModel, length: number, limits: AttentionLimits = ATTENTION_LIMITS) {
     this.#model = model;
+    this.#limits = limits;
     this.#shape = model.spec.decoder;
     this.#length = length;
     this.#qWidth = this.#shape.heads * this.#shape.headDim;
@@ -75,8 +97,8 @@ export class LayerAttention {
     const context = new Float32Array(this.#length * this.#qWidth);
     const total =
       mass && new Float32Array(this.#shape.heads * mass.queryGroupCount * mass.keyGroupCount);
-    for (let first = 0; first < this.#length; first += CLEAN_ROWS) {
-      const end = Math.min(this.#length, first + CLEAN_ROWS);
+    for (let first = 0; first < this.#length; first += this.#limits.rows) {
+      const end = Math.min(this.#length, first + this.#limits.rows);
       const bias = buildBias(this.#shape, range(first, end), range(0, end), [NO_CUTS]);
       const outputs = await session.run({
         q: this.#tensor(q.subarray(first * this.#qWidth, end * this.#qWidth), 1, end - first),
@@ -140,7 +162,7 @@ export class LayerAttention {
     for (const branch of branches) {
       const { before, after, blocks } = branch;
       if (after.positions.length === 0) continue;
-      const large = after.positions.length * this.#length >= SHARE_BIAS_FROM;
+      const large = after.positions.length * this.#length >= this.#limits.shareBiasFrom;
       const cuts = large || blocks.byHead ? blocks.id : "any";
       const key = `${before.id}/${after.id}/${cuts}`;
       const group = groups.get(key);
@@ -154,36 +176,54 @@ export class LayerAttention {
   async #group(clean: Projected, group: readonly BranchRows[]): Promise<void> {
     const [first] = group;
     if (first === undefined) return;
-    const { before, after } = first;
-    const rest = complement(before.positions, this.#length);
-    // Where every row changed, one clean key stands in, masked out of every sum.
-    const unchanged = rest.length > 0 ? rest : Int32Array.of(0);
-    const ks = this.#rows(clean.k, unchanged, this.#kWidth);
-    const vs = this.#rows(clean.v, unchanged, this.#kWidth);
-    const keys = new Int32Array(unchanged.length + before.positions.length);
-    keys.set(rest.length > 0 ? rest : [NO_KEY]);
-    keys.set(before.positions, unchanged.length);
+    const { after } = first;
     const rows = after.positions.length;
     const perRow = this.#shape.heads * this.#length;
-    const rowsAtOnce = Math.max(1, Math.min(rows, Math.floor(MAX_SCORES / perRow)));
-    const branchesAtOnce = Math.max(1, Math.floor(MAX_SCORES / (perRow * rowsAtOnce)));
+    const { scores, rows: maxRows } = this.#limits;
+    const rowsAtOnce = Math.max(1, Math.min(rows, maxRows, Math.floor(scores / perRow)));
+    const branchesAtOnce = Math.max(1, Math.floor(scores / (perRow * rowsAtOnce)));
     const sameCuts = group.every(({ blocks }) => blocks.id === first.blocks.id);
     for (let r = 0; r < rows; r += rowsAtOnce) {
       const queries = after.positions.subarray(r, Math.min(rows, r + rowsAtOnce));
-      const shared = sameCuts ? buildBias(this.#shape, queries, keys, [first.blocks]) : undefined;
       for (let b = 0; b < group.length; b += branchesAtOnce) {
         const some = group.slice(b, b + branchesAtOnce);
-        const bias =
-          shared ??
-          buildBias(
-            this.#shape,
-            queries,
-            keys,
-            some.map(({ blocks }) => blocks),
-          );
-        await this.#run(clean, some, queries, r, ks, vs, bias);
+        const cuts = sameCuts ? [first.blocks] : some.map(({ blocks }) => blocks);
+        const { keys, bias } = this.#keysAndBias(clean, first.before, queries, cuts);
+        await this.#run(clean, some, queries, r, keys, bias);
       }
     }
+  }
+
+  /** Keys up to the last query; all S where some row lost every edge, and is uniform over them. */
+  #keysAndBias(
+    clean: Projected,
+    before: PositionSet,
+    queries: Int32Array,
+    cuts: readonly ActiveBlocks[],
+  ): { keys: GroupKeys; bias: Bias } {
+    const keys = this.#keys(clean, before, queries.at(-1) ?? 0);
+    const bias = buildBias(this.#shape, queries, keys.positions, cuts);
+    if (!hasBlockedRow(bias)) return { keys, bias };
+    const all = this.#keys(clean, before, this.#length);
+    return { keys: all, bias: buildBias(this.#shape, queries, all.positions, cuts) };
+  }
+
+  #keys(clean: Projected, before: PositionSet, lastPosition: number): GroupKeys {
+    const own = before.positions.filter((position) => position <= lastPosition).length;
+    const rest = complement(before.positions, this.#length).filter(
+      (position) => position <= lastPosition,
+    );
+    // Where every row changed, one clean key stands in, masked out of every sum.
+    const shared = rest.length > 0 ? rest : Int32Array.of(0);
+    const positions = new Int32Array(shared.length + own);
+    positions.set(rest.length > 0 ? rest : [NO_KEY]);
+    positions.set(before.positions.subarray(0, own), shared.length);
+    return {
+      positions,
+      own,
+      ks: this.#rows(clean.k, shared, this.#kWidth),
+      vs: this.#rows(clean.v, shared, this.#kWidth),
+    };
   }
 
   async #run(
@@ -191,11 +231,9 @@ export class LayerAttention {
     branches: readonly BranchRows[],
     queries: Int32Array,
     firstRow: number,
-    ks: Float32Array,
-    vs: Float32Array,
-    bias: ReturnType<typeof buildBias>,
+    { ks, vs, own: ownRows }: GroupKeys,
+    bias: Bias,
   ): Promise<void> {
-    const ownRows = branches[0]?.before.positions.length ?? 0;
     const session = await this.#model.attention({ own: ownRows > 0, weights: false, mass: false });
     const count = branches.length;
     const q = new Float32Array(count * queries.length * this.#qWidth);

@@ -58,6 +58,15 @@ export function buildBias(
   return { data, dims: [kv, cuts.length, group, n, t] };
 }
 
+/** Whether some row of the bias has no key left to read. */
+export function hasBlockedRow({ data, dims }: Bias): boolean {
+  const t = dims[4];
+  for (let row = 0; row < data.length; row += t) {
+    if (data.subarray(row, row + t).every((value) => value !== 0)) return true;
+  }
+  return false;
+}
+
 function maskFuture(target: Float32Array, queries: Int32Array, keys: Int32Array): void {
   const t = keys.length;
   for (let row = 0; row < queries.length; row++) {

@@ -54,21 +54,25 @@ export async function naiveForward(
 function fullMask(model: OpenModel, branch: Branch, layer: number, positions: Int32Array) {
   const { heads, kvHeads } = model.spec.decoder;
   const length = positions.length;
-  const none = { id: -1, blocks: [], byHead: true } as const;
-  const { data } = buildBias(model.spec.decoder, positions, positions, [none]);
-  for (const item of branch.interventions) {
-    if (item.kind !== "block" || !item.layers.has(layer)) continue;
-    for (let head = 0; head < heads; head++) {
-      if (item.heads !== undefined && !item.heads.includes(head)) continue;
+  const cuts = branch.interventions.filter(
+    (item) => item.kind === "block" && item.layers.has(layer),
+  );
+  const byHead = cuts.some((cut) => cut.kind === "block" && cut.heads !== undefined);
+  const none = { id: -1, blocks: [], byHead };
+  const { data, dims } = buildBias(model.spec.decoder, positions, positions, [none]);
+  for (const cut of cuts) {
+    if (cut.kind !== "block") continue;
+    for (let head = 0; head < (byHead ? heads : 1); head++) {
+      if (cut.heads !== undefined && !cut.heads.includes(head)) continue;
       for (let query = 0; query < length; query++) {
         const base = (head * length + query) * length;
-        forEachBlockedKey(item.edges, query, (key) => {
+        forEachBlockedKey(cut.edges, query, (key) => {
           data[base + key] = BLOCKED;
         });
       }
     }
   }
-  return floats(data, [kvHeads, 1, heads / kvHeads, length, length]);
+  return floats(data, byHead ? [kvHeads, 1, heads / kvHeads, length, length] : dims);
 }
 
 function patch(branch: Branch, layer: number, hidden: Float32Array, width: number): void {

@@ -2,7 +2,13 @@ import { throwIfCancelled } from "../errors.ts";
 import { ropeTables } from "../families/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
-import { type BranchRows, LayerAttention, type MassRequest, type Projected } from "./attend.ts";
+import {
+  type AttentionLimits,
+  type BranchRows,
+  LayerAttention,
+  type MassRequest,
+  type Projected,
+} from "./attend.ts";
 import type { Patch } from "./interventions.ts";
 import type { BranchLayer, PlannedBranch } from "./plan.ts";
 import { gatherRows, indicesWithin } from "./rows.ts";
@@ -31,6 +37,7 @@ export interface PassRequest {
   readonly watched?: ReadonlySet<number> | undefined;
   /** Rows that go through a layer's matrices together; bounds memory. */
   readonly maxRows: number;
+  readonly limits?: AttentionLimits | undefined;
   /** Told after each part of a layer: the share of its rows that are done, up to 1. */
   readonly progress?: ((layer: number, share: number) => void) | undefined;
   /**
@@ -104,7 +111,7 @@ class Pass {
     this.#length = embeddings.length / this.#width;
     this.#qWidth = decoder.heads * decoder.headDim;
     this.#kWidth = decoder.kvHeads * decoder.headDim;
-    this.#attention = new LayerAttention(model, this.#length);
+    this.#attention = new LayerAttention(model, this.#length, request.limits);
     this.#rope = ropeTables(
       decoder.rope,
       Array.from({ length: this.#length }, (_, position) => position),
