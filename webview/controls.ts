@@ -1,6 +1,5 @@
 import {
   provideVSCodeDesignSystem,
-  vsCodeBadge,
   vsCodeButton,
   vsCodeCheckbox,
   vsCodeDropdown,
@@ -16,7 +15,6 @@ import { el, fill } from "./dom.ts";
  * panel knows it: leaving it is this file's work alone.
  */
 provideVSCodeDesignSystem().register(
-  vsCodeBadge(),
   vsCodeButton(),
   vsCodeCheckbox(),
   vsCodeDropdown(),
@@ -186,10 +184,9 @@ export function textField(
   };
 }
 
+/** A small label. Not the toolkit's badge: that one styles itself inline, which our policy forbids. */
 export function badge(text: string): HTMLElement {
-  const node = toolkit("vscode-badge", {});
-  node.append(text);
-  return node;
+  return el("span", { class: "badge" }, text);
 }
 
 export interface Slider extends ValueControl<number> {

@@ -84,7 +84,7 @@ export class PromptView implements View {
         "data-position": token.position,
         title: describePosition(this.#context.store, token.position),
       },
-      visibleToken(token.text),
+      tokenFace(token.text),
     );
     if (this.#byPosition.size === 0) node.tabIndex = 0;
     this.#byPosition.set(token.position, node);
@@ -178,4 +178,9 @@ export class PromptView implements View {
       ]),
     };
   }
+}
+
+/** A token on its coloured ground: spaces need no sign there. */
+function tokenFace(text: string): string {
+  return visibleToken(text).replaceAll("·", "\u00a0");
 }

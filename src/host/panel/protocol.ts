@@ -244,12 +244,13 @@ export interface PanelHtmlOptions {
 /**
  * The panel's page. Content-security policy: nothing by default, our one script by nonce, style
  * sheets, pictures and the clip only from the extension's own resource source; frames arrive as bytes.
+ * The controls' library makes one style element of its own, with the nonce it finds in a meta element.
  */
 export function panelHtml({ cspSource, nonce, scriptUri, styleUri }: PanelHtmlOptions): string {
   const policy = [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
-    `style-src ${cspSource}`,
+    `style-src ${cspSource} 'nonce-${nonce}'`,
     `font-src ${cspSource}`,
     `img-src ${cspSource} blob:`,
     `media-src ${cspSource}`,
@@ -259,6 +260,7 @@ export function panelHtml({ cspSource, nonce, scriptUri, styleUri }: PanelHtmlOp
 <head>
 <meta charset="UTF-8">
 <meta http-equiv="Content-Security-Policy" content="${escapeAttribute(policy)}">
+<meta property="csp-nonce" content="${escapeAttribute(nonce)}">
 <meta name="viewport" content="width=device-width, initial-scale=1.0">
 <title>Flowprobe</title>
 <link rel="stylesheet" href="${escapeAttribute(styleUri)}">

@@ -87,6 +87,7 @@ export function standaloneHtml({ title, script, style, events }: StandaloneOptio
 <head>
 <meta charset="UTF-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta property="csp-nonce" content="${nonce}">
 <meta name="viewport" content="width=device-width, initial-scale=1.0">
 <title>${escapeText(title)} · Flowprobe</title>
 <style nonce="${nonce}">${css}</style>

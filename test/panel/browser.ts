@@ -1,0 +1,236 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { panelHtml } from "../../src/host/panel/protocol.ts";
+import type { RunEvent } from "../../src/runs/events.ts";
+import type { SyntheticOptions } from "./synthetic-run.ts";
+import themes from "./themes.json" with { type: "json" };
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CHROMIUM = process.env.FLOWPROBE_CHROMIUM ?? "/usr/bin/chromium";
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export type ThemeKind = keyof typeof themes;
+export const THEMES = Object.keys(themes) as ThemeKind[];
+export { themes };
+
+/** Makes sure that there is a browser: Debian's, installed when it is missing and we may. */
+function ensureChromium(): void {
+  if (existsSync(CHROMIUM)) return;
+  const root = process.getuid?.() === 0;
+  if (root && existsSync("/usr/bin/apt-get")) {
+    spawnSync("apt-get", ["update", "-qq"], { stdio: "inherit" });
+    spawnSync("apt-get", ["install", "-y", "-qq", "chromium"], { stdio: "inherit" });
+  }
+  if (!existsSync(CHROMIUM)) {
+    throw new Error(
+      `No browser at ${CHROMIUM}: install it (apt-get install chromium) or set FLOWPROBE_CHROMIUM to a Chromium binary.`,
+    );
+  }
+}
+
+interface Bundle {
+  readonly script: string;
+  readonly style: string;
+  readonly fakeHost: string;
+}
+
+let bundled: Promise<Bundle> | undefined;
+
+/** The panel as it is shipped (same entry points and options as the build), and the fake host. */
+export function bundle(): Promise<Bundle> {
+  bundled ??= (async () => {
+    const text = async (entry: string) => {
+      const result = await build({
+        entryPoints: [join(ROOT, entry)],
+        bundle: true,
+        minify: true,
+        format: "iife",
+        target: "es2022",
+        write: false,
+      });
+      const [file] = result.outputFiles;
+      if (file === undefined) throw new Error(`${entry} made no output`);
+      return file.text;
+    };
+    return {
+      script: await text("webview/main.ts"),
+      style: await text("webview/style.css"),
+      fakeHost: await text("test/panel/fake-host.ts"),
+    };
+  })();
+  return bundled;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".html": "text/html",
+  ".mp4": "video/mp4",
+  ".webm": "video/webm",
+};
+
+export interface OpenOptions {
+  readonly theme?: ThemeKind;
+  readonly width?: number;
+  readonly height?: number;
+  readonly scale?: number;
+  readonly reducedMotion?: boolean;
+  /** Leaves VS Code's variables away, as in a plain browser. */
+  readonly unthemed?: boolean;
+  /** Path of a clip under the project's root, played from a URL as in a webview. */
+  readonly video?: string;
+}
+
+/** The browser with a server of the panel's page; one per test file. */
+export class PanelBrowser {
+  readonly #browser: Browser;
+  readonly #server: Server;
+  readonly #origin: string;
+  /** Console errors and uncaught exceptions of all pages, in order. */
+  readonly errors: string[] = [];
+  /** Extra pages by path, for exported files. */
+  readonly pages = new Map<string, string>();
+
+  private constructor(browser: Browser, server: Server, origin: string) {
+    this.#browser = browser;
+    this.#server = server;
+    this.#origin = origin;
+  }
+
+  static async start(): Promise<PanelBrowser> {
+    ensureChromium();
+    const { script, style } = await bundle();
+    let self: PanelBrowser | undefined;
+    const server = createServer((request, response) => {
+      const path = new URL(request.url ?? "/", "http://x").pathname;
+      const clip = join(ROOT, "samples", path.slice("/samples/".length));
+      const body =
+        path === "/webview.js"
+          ? script
+          : path === "/webview.css"
+            ? style
+            : path.startsWith("/samples/") && existsSync(clip) && dirname(clip) !== ROOT
+              ? readFileSync(clip)
+              : self?.pages.get(path);
+      if (body === undefined) {
+        response.writeHead(path === "/favicon.ico" ? 204 : 404).end();
+        return;
+      }
+      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/html" }).end(body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const origin = `http://127.0.0.1:${port}`;
+    const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    self = new PanelBrowser(browser, server, origin);
+    self.pages.set(
+      "/",
+      panelHtml({
+        cspSource: origin,
+        nonce: "n0nce",
+        scriptUri: `${origin}/webview.js`,
+        styleUri: `${origin}/webview.css`,
+      }),
+    );
+    return self;
+  }
+
+  /** A fresh page of the panel under its real content-security policy, with the fake host in it. */
+  async open(options: OpenOptions = {}, path = "/"): Promise<Page> {
+    const { theme = "vscode-dark", width = 1200, height = 900, scale = 1 } = options;
+    const page = await this.#browser.newPage({
+      viewport: { width, height },
+      deviceScaleFactor: scale,
+      reducedMotion: options.reducedMotion === true ? "reduce" : "no-preference",
+    });
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") {
+        this.errors.push(message.text());
+      }
+    });
+    page.on("pageerror", (error) => this.errors.push(String(error)));
+    if (path === "/") {
+      const { fakeHost } = await bundle();
+      await page.addInitScript({ content: fakeHost });
+      await page.addInitScript(
+        (uri: string | null) => {
+          window.fakeHost.identity = { ...window.fakeHost.identity, videoUri: uri };
+        },
+        options.video === undefined ? null : `${this.#origin}/${options.video}`,
+      );
+    }
+    // VS Code puts its variables on the root element and the kind of theme on the body.
+    await page.addInitScript({
+      content: `{
+        const { className, variables } = ${JSON.stringify(themes[theme])};
+        const observer = new MutationObserver(() => {
+          if (document.body === null) return;
+          for (const [name, value] of Object.entries(variables)) {
+            document.documentElement.style.setProperty(name, value);
+          }
+          document.body.className = className;
+          observer.disconnect();
+        });
+        ${options.unthemed === true ? "" : "observer.observe(document, { childList: true, subtree: true });"}
+      }`,
+    });
+    await page.goto(`${this.#origin}${path}`);
+    return page;
+  }
+
+  async stop(): Promise<void> {
+    await this.#browser.close();
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+/** Opens a page and replays a synthetic run in it. */
+export async function openRun(
+  browser: PanelBrowser,
+  run: SyntheticOptions,
+  options: OpenOptions = {},
+): Promise<Page> {
+  const page = await browser.open(options);
+  await page.evaluate((wanted) => window.fakeHost.emit(window.fakeHost.synthetic(wanted)), run);
+  await settled(page);
+  return page;
+}
+
+/** Waits until everything scheduled has been drawn. */
+export async function settled(page: Page): Promise<void> {
+  await page.evaluate(() => window.fakeHost.settled());
+}
+
+/** Rows of a view's table twin, header first; switches it on when it is off. */
+export async function tableOf(page: Page, view: string): Promise<string[][]> {
+  const toggle = page.locator(`#view-${view} .tools vscode-button`).first();
+  if ((await toggle.getAttribute("aria-pressed")) !== "true") {
+    await toggle.click();
+    await settled(page);
+  }
+  return await page
+    .locator(`#view-${view} .table-twin tr`)
+    .evaluateAll((rows) =>
+      rows.map((row) => [...row.children].map((cell) => cell.textContent ?? "")),
+    );
+}
+
+/** The events of a synthetic run of one type, as the test sees them. */
+export function eventsOf<T extends RunEvent["type"]>(events: readonly RunEvent[], type: T) {
+  return events.filter((event): event is Extract<RunEvent, { type: T }> => event.type === type);
+}

@@ -1,0 +1,128 @@
+import {
+  answerRequest,
+  eventBatches,
+  type HostMessage,
+  type PanelRequestName,
+  type RequestMessage,
+  type RunIdentity,
+} from "../../src/host/panel/protocol.ts";
+import type { ProgressEvent, RunEvent } from "../../src/runs/events.ts";
+import { type SyntheticOptions, syntheticRun } from "./synthetic-run.ts";
+
+/**
+ * Stands for the extension host inside the page: gives it `acquireVsCodeApi`, holds a run's events and
+ * answers requests through the same protocol helpers as the real host. Bundled and put into the page
+ * before its own script; tests steer it as `window.fakeHost`.
+ */
+export class FakeHost {
+  identity: RunIdentity = {
+    id: "file:///runs/synthetic.flow.jsonl",
+    title: "synthetic",
+    videoUri: null,
+    readOnly: null,
+  };
+  /** Events the host holds; the panel has seen those that were pushed or synced. */
+  readonly events: RunEvent[] = [];
+  readonly requests: { name: PanelRequestName; params: unknown }[] = [];
+  readonly violations: string[] = [];
+  /** A hidden webview loses its messages. */
+  deaf = false;
+  /** Requests that fail, with their messages. */
+  readonly failing = new Map<string, string>();
+  state: unknown;
+  saved: { name: string; data: string | ArrayBuffer } | null = null;
+
+  synthetic(options: SyntheticOptions): RunEvent[] {
+    return syntheticRun(options);
+  }
+
+  /** Appends events and pushes them, as the host does for a live run. */
+  emit(events: readonly RunEvent[]): void {
+    const from = this.events.length;
+    this.events.push(...events);
+    for (const message of eventBatches(this.identity.id, events, from)) this.post(message);
+  }
+
+  /** Holds events without pushing them: they are found by the next sync. */
+  hold(events: readonly RunEvent[]): void {
+    this.events.push(...events);
+  }
+
+  progress(event: ProgressEvent): void {
+    this.post({ kind: "progress", run: this.identity.id, event });
+  }
+
+  post(message: HostMessage): void {
+    if (!this.deaf) window.postMessage(message, "*");
+  }
+
+  /** Resolves when everything scheduled has been drawn. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      let frames = 0;
+      const step = () => {
+        frames += 1;
+        if (frames < 6) requestAnimationFrame(step);
+        else setTimeout(resolve, 20);
+      };
+      requestAnimationFrame(step);
+    });
+  }
+
+  async receive(message: RequestMessage): Promise<void> {
+    this.requests.push({ name: message.name, params: message.params });
+    const guard = (name: PanelRequestName) => {
+      const failure = this.failing.get(name);
+      if (failure !== undefined) throw new Error(failure);
+      return null;
+    };
+    const reply = await answerRequest(message, {
+      sync: ({ run, next }) => {
+        const from = run === this.identity.id ? next : 0;
+        const missed = this.events.slice(from);
+        setTimeout(() => {
+          for (const batch of eventBatches(this.identity.id, missed, from)) this.post(batch);
+        });
+        return { run: this.identity, total: this.events.length, engine: { kind: "idle" } };
+      },
+      cancel: () => guard("cancel"),
+      experiment: () => guard("experiment"),
+      observe: () => guard("observe"),
+      restartEngine: () => guard("restartEngine"),
+      showLog: () => guard("showLog"),
+      save: (params) => {
+        guard("save");
+        this.saved = { name: params.name, data: params.data };
+        return { saved: params.name };
+      },
+      exportRun: () => {
+        guard("exportRun");
+        return { saved: "synthetic.html" };
+      },
+    });
+    this.post(reply);
+  }
+}
+
+declare global {
+  interface Window {
+    fakeHost: FakeHost;
+    acquireVsCodeApi: () => unknown;
+  }
+}
+
+const host = new FakeHost();
+window.fakeHost = host;
+const kept = sessionStorage.getItem("state");
+host.state = kept === null ? undefined : JSON.parse(kept);
+window.acquireVsCodeApi = () => ({
+  postMessage: (message: RequestMessage) => void host.receive(structuredClone(message)),
+  getState: () => host.state,
+  setState: (state: unknown) => {
+    host.state = state;
+    sessionStorage.setItem("state", JSON.stringify(state));
+  },
+});
+document.addEventListener("securitypolicyviolation", (event) => {
+  host.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+});
