@@ -23,17 +23,16 @@ def generation(ref: Reference, video: torch.Tensor) -> tuple[dict[str, torch.Ten
         "Last -/-> Last": ([(groups["last"], groups["last"])], [0, 1]),
         "No cross-frame interactions": (cross_frame(groups), [0]),
     }
-    runs, tensors = [], {"generation.ids": torch.tensor(prompt.ids, dtype=torch.int32)}
+    runs = []
     for name, (pairs, at) in cuts.items():
         mask = additive(cut_edges(causal(size), pairs))
         steps = ref.generate(prompt.embeddings, STEPS, {i: mask for i in at})
         ids = [int(s.argmax()) for s in steps]
         runs.append({"series": name, "layers": at, "ids": ids, "text": ref.tokenizer.decode(ids),
                      "probabilities": [float(s.softmax(-1).max()) for s in steps]})
-        tensors[f"generation.logits.{len(runs) - 1}"] = torch.stack(steps)
     own = ref.model.generate(inputs_embeds=prompt.embeddings[None], do_sample=False, max_new_tokens=STEPS,
                              attention_mask=torch.ones(1, size, dtype=torch.long))[0].tolist()
     assert runs[0]["ids"] == own, (runs[0]["ids"], own)
-    return tensors, {"generation": {
+    return {"generation.ids": torch.tensor(prompt.ids, dtype=torch.int32)}, {"generation": {
         "prompt": text, "positions": size, "steps": STEPS, "eos": ref.tokenizer.eos_token_id, "runs": runs,
         "groups": {k: spans(v) for k, v in groups.items()}}}
