@@ -14,9 +14,13 @@ import {
 } from "./open.ts";
 import { causalHalf, massRequest, row, rowsAt } from "./reading.ts";
 
-for (const name of CASE_NAMES) {
-  test(`${name}: from pixels to probabilities every stage is transformers'`, async (t) => {
-    const opened = await openCase(name);
+for (const [name, mapped] of CASE_NAMES.flatMap((each) => [
+  [each, false] as const,
+  [each, true] as const,
+])) {
+  const how = mapped ? "with weights left in the file" : "with weights in memory";
+  test(`${name}: ${how}, every stage from pixels to probabilities is transformers'`, async (t) => {
+    const opened = await openCase(name, mapped);
     const errors = new Errors();
     const embeddings = await visionStages(opened, errors);
     await decoderStages(opened, embeddings, errors);

@@ -15,8 +15,12 @@ export interface OpenCase extends Fixture {
 
 const SETTINGS = { provider: "cpu", threads: 1, memoryBudgetBytes: 1 << 30 } as const;
 
-/** Opens a case's checkpoint, pooled as the case says: image-only bases leave that to the caller. */
-export async function openCase(name: CaseName): Promise<OpenCase> {
+/**
+ * Opens a case's checkpoint, pooled as the case says: image-only bases leave that to the caller.
+ *
+ * @param mapped as a large checkpoint is opened: weights stay in the file and are widened as used.
+ */
+export async function openCase(name: CaseName, mapped = false): Promise<OpenCase> {
   const fixture = await loadFixture(name);
   const spec = await readModelSpec(fixture.folder);
   const [frames, rows, columns] = fixture.facts.pooling ?? [];
@@ -24,7 +28,7 @@ export async function openCase(name: CaseName): Promise<OpenCase> {
     frames === undefined || rows === undefined || columns === undefined
       ? undefined
       : { frames, rows, columns };
-  const model = await OpenModel.open({ ...spec, pooling }, SETTINGS);
+  const model = await OpenModel.open({ ...spec, pooling }, SETTINGS, !mapped);
   return { ...fixture, model, tokenizer: await openTokenizer(fixture.folder) };
 }
 

@@ -55,13 +55,18 @@ export class OpenModel {
     this.layers = layers;
   }
 
-  /** Opens the decoder's graphs; the vision tower's and the attention's follow when first used. */
-  static async open(spec: ModelSpec, settings: EngineSettings): Promise<OpenModel> {
-    const options: SessionOptions = {
-      provider: settings.provider,
-      threads: settings.threads,
-      keepWidened: decoderBytes(spec) <= KEEP_WIDENED_BYTES,
-    };
+  /**
+   * Opens the decoder's graphs; the vision tower's and the attention's follow when first used.
+   *
+   * @param keepWidened see SessionOptions; by default what the model's size asks for.
+   */
+  static async open(
+    spec: ModelSpec,
+    settings: EngineSettings,
+    keepWidened = decoderBytes(spec) <= KEEP_WIDENED_BYTES,
+  ): Promise<OpenModel> {
+    const { provider, threads } = settings;
+    const options: SessionOptions = { provider, threads, keepWidened };
     const open = (graph: Uint8Array) =>
       Session.open(graph, spec.root, options).catch((error: unknown) => {
         throw new ModelError(`${spec.root}: ONNX Runtime refused a graph: ${String(error)}`);
