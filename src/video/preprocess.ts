@@ -1,0 +1,118 @@
+import { InputError } from "../engine/errors.ts";
+import type { ImageProcessorSpec, Size } from "./imageProcessor.ts";
+import { pillowResize } from "./pillowResize.ts";
+import type { RgbImage } from "./types.ts";
+
+/** Frames as the vision tower takes them. */
+export interface PixelValues {
+  /** Frame-major, then channel (red, green, blue), row, column. */
+  readonly data: Float32Array;
+  readonly shape: readonly [frames: number, channels: 3, height: number, width: number];
+}
+
+/** A rectangle in a frame's own pixels; fractions of a pixel matter. */
+export interface Rectangle {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Prepares frames for a model, with the values its own processor gives (CLIPImageProcessor over
+ * Pillow): resize, centre crop, rescale, normalise, each in the processor's own precision.
+ *
+ * @returns [N, 3, H, W]
+ * @throws InputError when frames of different sizes come out different, and so make no one tensor
+ */
+export function preprocess(frames: readonly RgbImage[], spec: ImageProcessorSpec): PixelValues {
+  const [first] = frames;
+  if (first === undefined) throw new InputError("there are no frames to prepare");
+  const { width, height } = outputSize(first, spec);
+  const plane = width * height;
+  const data = new Float32Array(frames.length * 3 * plane);
+  const tables = [0, 1, 2].map((channel) => valueTable(spec, channel));
+  for (const [n, frame] of frames.entries()) {
+    const size = outputSize(frame, spec);
+    if (size.width !== width || size.height !== height) {
+      throw new InputError(
+        `frames of ${first.width} x ${first.height} and ${frame.width} x ${frame.height} pixels become different sizes for this model; use frames of one size`,
+      );
+    }
+    const pixels = resizedAndCropped(frame, spec);
+    for (const [channel, table] of tables.entries()) {
+      let to = (n * 3 + channel) * plane;
+      for (let from = channel; from < pixels.length; from += 3) {
+        data[to++] = table[pixels[from] as number] as number;
+      }
+    }
+  }
+  return { data, shape: [frames.length, 3, height, width] };
+}
+
+/**
+ * The part of a frame that the model sees, for drawing its grid of tokens over the frame. It reaches
+ * beyond the frame where the processor adds black borders.
+ */
+export function cropRectangle(frame: Size, spec: ImageProcessorSpec): Rectangle {
+  const resized = resizedSize(frame, spec);
+  const { left, top, width, height } = cropBox(resized, spec);
+  const [scaleX, scaleY] = [frame.width / resized.width, frame.height / resized.height];
+  return { x: left * scaleX, y: top * scaleY, width: width * scaleX, height: height * scaleY };
+}
+
+function resizedSize({ width, height }: Size, { resize }: ImageProcessorSpec): Size {
+  if (resize === null) return { width, height };
+  if ("width" in resize) return { width: resize.width, height: resize.height };
+  const { shortestEdge: edge } = resize;
+  // Multiplied before it is divided, and cut, as the reference does.
+  const other = (long: number, short: number) => Math.trunc((edge * long) / short);
+  return width <= height
+    ? { width: edge, height: other(height, width) }
+    : { width: other(width, height), height: edge };
+}
+
+/** The crop in the resized picture; a negative left or top is a border of that width. */
+function cropBox(
+  resized: Size,
+  { crop }: ImageProcessorSpec,
+): Size & { left: number; top: number } {
+  const { width, height } = crop ?? resized;
+  const left = Math.floor((resized.width - width) / 2);
+  const top = Math.floor((resized.height - height) / 2);
+  return { left, top, width, height };
+}
+
+function outputSize(frame: Size, spec: ImageProcessorSpec): Size {
+  return spec.crop ?? resizedSize(frame, spec);
+}
+
+/** 8-bit RGB of the processor's output size. Only what the crop keeps is resized. */
+function resizedAndCropped(frame: RgbImage, spec: ImageProcessorSpec): Uint8Array {
+  const resized = resizedSize(frame, spec);
+  const box = cropBox(resized, spec);
+  const left = Math.max(0, box.left);
+  const top = Math.max(0, box.top);
+  const width = Math.min(box.width, resized.width);
+  const height = Math.min(box.height, resized.height);
+  const window = { left, top, width, height };
+  const pixels = pillowResize(frame, resized.width, resized.height, spec.resample, window);
+  if (width === box.width && height === box.height) return pixels;
+  const bordered = new Uint8Array(box.width * box.height * 3);
+  for (let y = 0; y < height; y++) {
+    const to = ((y + top - box.top) * box.width + left - box.left) * 3;
+    bordered.set(pixels.subarray(y * width * 3, (y + 1) * width * 3), to);
+  }
+  return bordered;
+}
+
+/** The model's value for each 8-bit value of a channel, rounded to 32-bit floats where NumPy does. */
+function valueTable(spec: ImageProcessorSpec, channel: number): Float32Array {
+  const { rescaleFactor, normalize } = spec;
+  return Float32Array.from({ length: 256 }, (_, byte) => {
+    const value = Math.fround(rescaleFactor === null ? byte : byte * rescaleFactor);
+    if (normalize === null) return value;
+    const centred = Math.fround(value - Math.fround(normalize.mean[channel] as number));
+    return centred / Math.fround(normalize.std[channel] as number);
+  });
+}
