@@ -86,7 +86,9 @@ class App {
         const { store } = this;
         void this.#context.images.load(this.#frames, () => store.touch("frames"));
       }
-      this.#link?.keep(this.#store.toState(this.#context.identity?.id ?? null));
+      // Before the host has said which run this is, keeping would overwrite the state to restore.
+      const { identity } = this.#context;
+      if (identity !== null) this.#link?.keep(this.#store.toState(identity.id));
     });
   }
 

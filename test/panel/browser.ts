@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { panelHtml } from "../../src/host/panel/protocol.ts";
 import type { RunEvent } from "../../src/runs/events.ts";
 import type { SyntheticOptions } from "./synthetic-run.ts";
@@ -214,6 +214,11 @@ export async function openRun(
 /** Waits until everything scheduled has been drawn. */
 export async function settled(page: Page): Promise<void> {
   await page.evaluate(() => window.fakeHost.settled());
+}
+
+/** The text of an element as a reader sees it: hidden parts left out. */
+export async function seen(locator: Locator): Promise<string> {
+  return (await locator.allInnerTexts()).join("\n");
 }
 
 /** Rows of a view's table twin, header first; switches it on when it is off. */

@@ -56,7 +56,7 @@ export class VideoView implements View {
       context,
       "Sampled frames with the token grid",
       (token) => describeVideoToken(context.store, token),
-      88,
+      62,
     );
     this.section.body.append(this.#stage, this.#strip.element);
     this.#listen();
