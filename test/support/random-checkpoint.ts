@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { randomSource } from "../../src/engine/experiments/random.ts";
 
 /** Sizes of a random LLaVA checkpoint; weights are drawn so that attention is peaked. */
 export interface RandomSizes {
@@ -143,19 +144,11 @@ function shapesOf(sizes: RandomSizes): [string, number[]][] {
 
 /** Seeded noise, nearly normal (a sum of uniforms), fast enough for billions of weights. */
 export class Noise {
-  #state: number;
+  /** Uniform in [0, 1). */
+  readonly next: () => number;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0 || 1;
-  }
-
-  /** Uniform in [0, 1). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let z = this.#state;
-    z = Math.imul(z ^ (z >>> 15), z | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    return ((z ^ (z >>> 14)) >>> 0) / 4294967296;
+    this.next = randomSource(seed);
   }
 
   /** `count` values of the given standard deviation around `mean`. */
