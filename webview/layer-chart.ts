@@ -80,7 +80,13 @@ export class LayerChart {
       Object.assign(x.ticks ?? {}, { color: theme.muted, font: this.#font() });
     }
     if (y !== undefined) {
-      Object.assign(y, { min: figure.min, max: figure.max, stacked: figure.stacked === true });
+      Object.assign(y, {
+        min: figure.min,
+        max: figure.max,
+        stacked: figure.stacked === true,
+        reverse: figure.reverse === true,
+        beginAtZero: figure.reverse !== true,
+      });
       y.grid = {
         color: (tick) => (tick.tick.value === 0 ? theme.border : theme.grid),
         drawTicks: false,

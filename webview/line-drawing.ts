@@ -27,7 +27,10 @@ export function drawLineFigure(figure: LineFigure, geometry: PlotGeometry, theme
   const plotBottom = height - BOTTOM + TOP;
   const x = (layer: number) =>
     LEFT + ((layer - 1) / Math.max(1, figure.layers - 1)) * (width - LEFT - RIGHT);
-  const y = (value: number) => plotBottom - ((value - min) / (max - min || 1)) * (plotBottom - TOP);
+  const y = (value: number) => {
+    const share = (value - min) / (max - min || 1);
+    return plotBottom - (figure.reverse === true ? 1 - share : share) * (plotBottom - TOP);
+  };
   const color = (slot: number) => theme.series[slot % theme.series.length] ?? theme.foreground;
   const small = { fill: theme.muted, size: 11 };
   const text = { fill: theme.foreground, size: 12 };

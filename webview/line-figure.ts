@@ -22,6 +22,8 @@ export interface LineFigure {
   readonly max?: number;
   /** Lines stacked on each other as areas. */
   readonly stacked?: boolean;
+  /** Small values at the top: ranks. */
+  readonly reverse?: boolean;
   format(value: number): string;
   /** Further lines of the tooltip at a layer. */
   details?(layer: number): readonly string[];

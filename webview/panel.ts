@@ -7,6 +7,7 @@ import { AnswerView } from "./views/answer.ts";
 import { Header } from "./views/header.ts";
 import { KnockoutView } from "./views/knockout.ts";
 import { LayerBar } from "./views/layer-bar.ts";
+import { LensView } from "./views/lens.ts";
 import { PromptView } from "./views/prompt.ts";
 import { VideoView } from "./views/video.ts";
 
@@ -46,6 +47,7 @@ export class Panel {
     const results = [
       place(new AnswerView(context), "Answer"),
       place(new KnockoutView(context), "Knockout"),
+      place(new LensView(context), "Lens"),
     ];
     this.#places = [...input, ...results];
     root.replaceChildren(
