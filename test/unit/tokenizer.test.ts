@@ -161,6 +161,18 @@ test("older files that do not name the kind of model, and merges as pairs, are r
   assert.deepEqual(tokenizer.encode("abba").ids, [3, 2, 1]);
 });
 
+test("added tokens that only tokenizer_config.json has are known too", async (t) => {
+  const folder = await scratch(t);
+  const config = { added_tokens_decoder: { "9": { content: "<image>", special: true } } };
+  await writeFile(join(folder, "tokenizer.json"), JSON.stringify(tiny(["a"], [])));
+  await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify(config));
+  const tokenizer = await openTokenizer(folder);
+  assert.equal(tokenizer.imageTokenId, 9);
+  assert.equal(tokenizer.vocabSize, 10);
+  assert.deepEqual(tokenizer.encode("a<image>a").ids, [1, 9, 1]);
+  assert.equal(tokenizer.decode([1, 9]), "a<image>");
+});
+
 async function scratch(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "tokenizer-"));
   t.after(() => rm(folder, { recursive: true }));
@@ -178,6 +190,8 @@ const WRONG: readonly (readonly [what: string, json: unknown, message: RegExp])[
   ["a huge id", { ...good, model: { ...good.model, vocab: { a: 1e12 } } }, /the id 1000000000000/],
   ["merges that are no pairs", { ...good, model: { ...good.model, merges: ["ab"] } }, /"ab"/],
   ["no merges", { ...good, model: { ...good.model, merges: undefined } }, /"model.merges"/],
+  ["an added token without a text", { ...good, added_tokens: [{ id: 3 }] }, /added token 3 has/],
+  ["an added token's id as text", { ...good, added_tokens: [{ id: "3", content: "x" }] }, /id "3"/],
   ["an unknown normalizer", { ...good, normalizer: { type: "Odd" } }, /"Odd"; supported are .*NFC/],
   ["a normalizer of text", { ...good, normalizer: "NFC" }, /"normalizer" is not an object/],
   ["an unknown splitter", { ...good, pre_tokenizer: { type: "Odd" } }, /"Odd".*Metaspace/],

@@ -6,12 +6,13 @@ import { type ConfigReader, readConfig } from "./config.ts";
 import {
   type AddedToken,
   addedTokenFinders,
+  allAddedTokens,
   isToken,
   readAddedTokens,
 } from "./tokenization/added.ts";
 import { alignedToItself } from "./tokenization/aligned.ts";
 import { pieceToBytes, readableBytes } from "./tokenization/bytes.ts";
-import { isObject, type JsonObject } from "./tokenization/json.ts";
+import { isObject, type JsonObject, MAX_TOKEN_ID } from "./tokenization/json.ts";
 import { compileNormalizer } from "./tokenization/normalizers.ts";
 import { compilePieceModel, type TokenSpan } from "./tokenization/pieces.ts";
 import { compileSplitter } from "./tokenization/splitters.ts";
@@ -27,9 +28,13 @@ const TOKENIZER_KEYS = [
   "post_processor",
   "pre_tokenizer",
 ];
-const CONFIG_KEYS = ["bos_token", "clean_up_tokenization_spaces", "eos_token", "image_token"];
-/** The largest token id taken for real: a bound on what a damaged file can make us allocate. */
-const MAX_TOKEN_ID = 10_000_000;
+const CONFIG_KEYS = [
+  "added_tokens_decoder",
+  "bos_token",
+  "clean_up_tokenization_spaces",
+  "eos_token",
+  "image_token",
+];
 
 /** One string, tokenised with the special tokens the model's own processor adds. */
 export interface Encoding {
@@ -74,12 +79,13 @@ export class Tokenizer {
       post_processor: part(json, "post_processor"),
       decoder: part(json, "decoder"),
     };
-    const added = readAddedTokens(json);
+    const addedTokens = allAddedTokens(json, config);
+    const added = readAddedTokens(addedTokens);
     const normalize = compileNormalizer(parts.normalizer);
     const split = compileSplitter(parts.pre_tokenizer);
     // Normalising and splitting are done here, with alignment; the library is given neither.
     this.#library = new LibraryTokenizer(
-      { ...json, model, ...parts, normalizer: null, pre_tokenizer: null },
+      { added_tokens: addedTokens, model, ...parts, normalizer: null, pre_tokenizer: null },
       config,
     );
     const toPieces = compilePieceModel(model, this.#library);
@@ -93,9 +99,8 @@ export class Tokenizer {
         });
       });
 
-    const all = this.#library.get_vocab();
     this.#added = new Map(added.map((token) => [token.id, token]));
-    this.vocabSize = 1 + [...all.values()].reduce((most, id) => Math.max(most, id), -1);
+    this.vocabSize = this.#library.model?.vocab.length ?? 0;
     this.bosToken = tokenContent(config.bos_token);
     this.eosToken = tokenContent(config.eos_token);
     this.eosTokenId = this.eosToken === undefined ? undefined : this.idOf(this.eosToken);

@@ -1,5 +1,6 @@
+import { ModelError } from "../../errors.ts";
 import { type AlignedText, alignedToItself, originOf, sliceAligned } from "./aligned.ts";
-import { escapeRegExp, type JsonObject, objectsOf } from "./json.ts";
+import { escapeRegExp, isObject, type JsonObject, MAX_TOKEN_ID, objectsOf } from "./json.ts";
 import type { Normalizer } from "./normalizers.ts";
 import type { TokenSpan } from "./pieces.ts";
 
@@ -19,11 +20,33 @@ export interface AddedToken {
 /** Either a token found, or a stretch of text between tokens. */
 export type Section = TokenSpan | AlignedText;
 
-/** The `added_tokens` of a tokenizer.json; malformed entries are the library's to refuse. */
-export function readAddedTokens(tokenizer: JsonObject): AddedToken[] {
-  return objectsOf(tokenizer, "added_tokens").flatMap((entry) => {
+/** tokenizer.json's added tokens, and those that only tokenizer_config.json has, by id. */
+export function allAddedTokens(json: JsonObject, config: JsonObject): JsonObject[] {
+  const own = objectsOf(json, "added_tokens");
+  const known = new Set(own.map((token) => token.content));
+  const further = isObject(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
+  return [
+    ...own,
+    ...Object.entries(further).flatMap(([id, token]) =>
+      isObject(token) && !known.has(token.content) ? { ...token, id: Number(id) } : [],
+    ),
+  ];
+}
+
+/**
+ * The entries of a tokenizer.json's `added_tokens`.
+ *
+ * @throws ModelError for one without an id or a text.
+ */
+export function readAddedTokens(entries: readonly JsonObject[]): AddedToken[] {
+  return entries.map((entry) => {
     const { id, content } = entry;
-    if (typeof id !== "number" || typeof content !== "string" || content === "") return [];
+    if (!Number.isSafeInteger(id) || typeof id !== "number" || id < 0 || id > MAX_TOKEN_ID) {
+      throw new ModelError(`an added token has the id ${JSON.stringify(id)}`);
+    }
+    if (typeof content !== "string" || content === "") {
+      throw new ModelError(`the added token ${id} has the text ${JSON.stringify(content)}`);
+    }
     return {
       id,
       content,

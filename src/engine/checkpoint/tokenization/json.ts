@@ -1,6 +1,9 @@
 import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { ModelError } from "../../errors.ts";
 
+/** The largest token id taken for real: a bound on what a damaged file can make us allocate. */
+export const MAX_TOKEN_ID = 10_000_000;
+
 /** A JSON object of tokenizer.json, of unknown shape. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
