@@ -29,6 +29,13 @@ function findBrowser(): string | undefined {
   return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
 }
 
+function aptGet(...args: string[]): void {
+  execFileSync("apt-get", args, {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
+}
+
 /**
  * Path of a Chromium-family browser: `FLOWPROBE_CHROMIUM`, or one on the PATH; as root on Debian or
  * Ubuntu it is installed when there is none.
@@ -48,10 +55,8 @@ export function chromiumPath(): string {
   if (process.platform !== "linux" || process.getuid?.() !== 0) throw new Error(advice);
   console.log("installing chromium with apt-get …");
   try {
-    const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    const options = { stdio: ["ignore", "ignore", "inherit"], env: environment } as const;
-    execFileSync("apt-get", ["update", "-qq"], { ...options });
-    execFileSync("apt-get", ["install", "-y", "-qq", "chromium"], { ...options });
+    aptGet("update", "-qq");
+    aptGet("install", "-y", "-qq", "chromium");
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`chromium could not be installed (${why}); ${advice}`);

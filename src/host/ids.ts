@@ -17,6 +17,10 @@ export const COMMANDS = {
   generation: "flowprobe.generation",
   counterfactual: "flowprobe.counterfactual",
   analyzeSample: "flowprobe.analyzeSample",
+  /** Behind the CodeLenses: not in the manifest, as nobody calls it by name. */
+  analyzeQuestion: "flowprobe.analyzeQuestion",
+  /** Behind a quick fix. */
+  locateVideo: "flowprobe.locateVideo",
   createPromptFile: "flowprobe.createPromptFile",
   selectModel: "flowprobe.selectModel",
   useModel: "flowprobe.useModel",
@@ -35,6 +39,9 @@ export const COMMANDS = {
   restartEngine: "flowprobe.restartEngine",
 } as const;
 export type CommandName = keyof typeof COMMANDS;
+
+/** Commands that the manifest does not state. */
+export const INTERNAL_COMMANDS: readonly CommandName[] = ["analyzeQuestion", "locateVideo"];
 
 export const VIEWS = {
   container: "flowprobe",
@@ -74,6 +81,3 @@ export const CONTEXTS = {
 
 /** Lower-case file extensions of the clips that the menus offer analysis for. */
 export const VIDEO_EXTENSIONS = ["mp4", "mov", "webm", "mkv", "avi", "gif", "m4v"] as const;
-
-/** Last part of a run file's name. */
-export const RUN_FILE_SUFFIX = ".flow.jsonl";

@@ -1,0 +1,80 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import type { PromptItem } from "../../prompts/item.ts";
+
+/** Options are typed in one line, apart by this. */
+const SEPARATOR = ";";
+
+/** The options in a line that the user typed: trimmed, without empty ones. */
+export function splitOptions(line: string): string[] {
+  return line
+    .split(SEPARATOR)
+    .map((option) => option.trim())
+    .filter((option) => option !== "");
+}
+
+function optionsProblem(line: string): string | undefined {
+  const options = splitOptions(line);
+  if (options.length === 1) return `One option is no choice: put "${SEPARATOR}" between options`;
+  if (new Set(options).size < options.length) return "Two options are the same";
+  return undefined;
+}
+
+/**
+ * Asks for a question about a clip: its text, its options (none for an open-ended question), and the
+ * right one. Undefined when the user leaves.
+ */
+export async function askQuestion(
+  clip: string,
+  before: PromptItem | undefined,
+): Promise<PromptItem | undefined> {
+  const title = `Ask about ${basename(clip)}`;
+  const question = await vscode.window.showInputBox({
+    title: `${title} (1/3)`,
+    prompt: "Question",
+    placeHolder: "In which direction does the circle move?",
+    value: before?.question ?? "",
+    ignoreFocusOut: true,
+    validateInput: (text) => (text.trim() === "" ? "A question is needed" : undefined),
+  });
+  if (question === undefined) return undefined;
+  const line = await vscode.window.showInputBox({
+    title: `${title} (2/3)`,
+    prompt: `Options, with "${SEPARATOR}" between them; leave empty for an open-ended question`,
+    placeHolder: "Left; Right; Up; Down",
+    value: before?.options.join(`${SEPARATOR} `) ?? "",
+    ignoreFocusOut: true,
+    validateInput: optionsProblem,
+  });
+  if (line === undefined) return undefined;
+  const options = splitOptions(line);
+  const answer = await askAnswer(`${title} (3/3)`, options, before?.answer);
+  if (answer === undefined) return undefined;
+  const known = answer === "" ? {} : { answer };
+  return { question: question.trim(), options, keywords: [], ...known };
+}
+
+/** The right answer, empty when it is not known; undefined when the user leaves. */
+async function askAnswer(
+  title: string,
+  options: readonly string[],
+  before: string | undefined,
+): Promise<string | undefined> {
+  if (options.length === 0) {
+    const words = await vscode.window.showInputBox({
+      title,
+      prompt: "Right answer in words; leave empty when it is not known",
+      value: before ?? "",
+      ignoreFocusOut: true,
+    });
+    return words?.trim();
+  }
+  const unknown = { label: "$(question) Not known", answer: "" };
+  const items = options.map((option) => ({ label: option, answer: option }));
+  const picked = await vscode.window.showQuickPick([...items, unknown], {
+    title,
+    placeHolder: "Which option is right?",
+    ignoreFocusOut: true,
+  });
+  return picked?.answer;
+}

@@ -1,0 +1,34 @@
+import * as vscode from "vscode";
+import type { ListedModel } from "../models/catalog.ts";
+import type { Models } from "../models/models.ts";
+import { formatBytes } from "../views/sizes.ts";
+
+/** Asks which model analyses use from now on. */
+export async function selectModel(models: Models): Promise<void> {
+  const used = models.chosen().folder;
+  const listed = (await models.list()).map((model) => ({
+    label: `${model.folder === used ? "$(check) " : ""}${model.name}`,
+    description: `${model.support.family} ${formatBytes(model.bytes)}`,
+    detail: model.support.ok ? model.folder : `Not supported: ${model.support.why}`,
+    model,
+  }));
+  const add = { label: "$(add) Add Model Folder…", model: undefined };
+  const picked = await vscode.window.showQuickPick([...listed, add], {
+    title: "Flowprobe: select a model",
+    placeHolder: "Model that analyses use",
+    matchOnDescription: true,
+  });
+  if (picked === undefined) return;
+  const model = picked.model ?? (await models.add());
+  if (model !== undefined) await useModel(models, model);
+}
+
+/**
+ * Makes a model the one in use.
+ *
+ * @throws Error with the reason when it is not supported.
+ */
+export async function useModel(models: Models, model: ListedModel): Promise<void> {
+  if (!model.support.ok) throw new Error(model.support.why);
+  await models.use(model);
+}

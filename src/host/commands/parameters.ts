@@ -1,0 +1,163 @@
+import * as vscode from "vscode";
+import {
+  type ExperimentRequest,
+  KNOCKOUT_TARGETS,
+  type KnockoutTarget,
+  type LayerRange,
+} from "../../engine/jobs.ts";
+import type { PromptItem } from "../../prompts/item.ts";
+import { WINDOW_STYLES, type WindowStyle } from "../../runs/events.ts";
+import { paperPathways, targetsFor } from "../engine/jobs.ts";
+
+/** What an experiment's parameters are chosen for. */
+export interface Setting {
+  readonly prompt: PromptItem;
+  /** Decoder layers of the model. */
+  readonly layers: number;
+  readonly window: number;
+}
+
+const TARGET_TEXTS: Readonly<Record<KnockoutTarget, string>> = {
+  "cross-frame": "Earlier frames -/-> later frames",
+  "vql-to-ql": "Video, question and last -/-> question and last",
+  "question-and-options-to-last": "Question, true and false options -/-> last",
+  "vq-to-true-opt": "Video and question -/-> true option",
+};
+
+const STYLE_TEXTS: Readonly<Record<WindowStyle, string>> = {
+  center: "Window around each layer",
+  inverse: "Every layer but the window",
+  top_down: "Each layer and all above it",
+  bottom_up: "Each layer and all below it",
+};
+
+/** Cuts between token groups that experiments on heads and on generation offer. */
+const CUTS = [
+  { from: "video", to: "question" },
+  { from: "video", to: "last" },
+  { from: "question", to: "last" },
+  { from: "question-only", to: "last" },
+] as const;
+const cutName = ({ from, to }: (typeof CUTS)[number]) => `${from} -/-> ${to}`;
+
+/** A 1-based layer range as typed, "6-15", as [first, last] 0-based; undefined when it is none. */
+export function parseLayers(text: string, layers: number): LayerRange | undefined {
+  const found = /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(text);
+  if (found === null) return undefined;
+  const first = Number(found[1]) - 1;
+  const last = Number(found[2] ?? found[1]) - 1;
+  return first >= 0 && first <= last && last < layers ? [first, last] : undefined;
+}
+
+const shown = (range: LayerRange | undefined) =>
+  range === undefined ? "" : `${range[0] + 1}-${range[1] + 1}`;
+
+/** A range, null for an empty field where that is allowed, undefined when the user leaves. */
+async function askLayers(
+  title: string,
+  prompt: string,
+  layers: number,
+  value: LayerRange | undefined,
+  mayBeEmpty: boolean,
+): Promise<LayerRange | null | undefined> {
+  const text = await vscode.window.showInputBox({
+    title,
+    prompt,
+    value: shown(value),
+    ignoreFocusOut: true,
+    validateInput: (typed) => {
+      if (mayBeEmpty && typed.trim() === "") return undefined;
+      const example = `a range of layers from 1 to ${layers} is needed, like 2-${layers}`;
+      return parseLayers(typed, layers) === undefined ? example : undefined;
+    },
+  });
+  if (text === undefined) return undefined;
+  return parseLayers(text, layers) ?? null;
+}
+
+async function askCuts(title: string): Promise<(typeof CUTS)[number][] | undefined> {
+  const picked = await vscode.window.showQuickPick(
+    CUTS.map((cut, index) => ({ label: cutName(cut), picked: index < 3, cut })),
+    { title, placeHolder: "Cuts", canPickMany: true },
+  );
+  return picked?.map(({ cut }) => cut);
+}
+
+/** Asks for the parameters of a kind of experiment; undefined when the user leaves. */
+export const ASK_PARAMETERS = {
+  async knockout({ prompt, window }: Setting): Promise<ExperimentRequest | undefined> {
+    const title = `Knockout sweep, window of ${window} layers`;
+    const possible = targetsFor(prompt);
+    const targets = await vscode.window.showQuickPick(
+      KNOCKOUT_TARGETS.filter((target) => possible.includes(target)).map((target) => ({
+        label: target,
+        description: TARGET_TEXTS[target],
+        picked: true,
+        target,
+      })),
+      { title, placeHolder: "Targets", canPickMany: true },
+    );
+    if (targets === undefined || targets.length === 0) return undefined;
+    const style = await vscode.window.showQuickPick(
+      WINDOW_STYLES.map((name) => ({ label: name, description: STYLE_TEXTS[name], name })),
+      { title, placeHolder: "Layers that are cut" },
+    );
+    if (style === undefined) return undefined;
+    return {
+      kind: "knockout",
+      targets: targets.map(({ target }) => target),
+      window,
+      style: style.name,
+    };
+  },
+
+  async pathways({ layers }: Setting): Promise<ExperimentRequest | undefined> {
+    const paper = paperPathways(layers);
+    if (paper.kind !== "pathways") return undefined;
+    const ask = (step: number, what: string, value: LayerRange | undefined) =>
+      askLayers(`Effective pathways (${step}/3)`, `Keep ${what} in layers`, layers, value, true);
+    const crossFrame = await ask(1, "cross-frame attention", paper.crossFrame);
+    if (crossFrame === undefined) return undefined;
+    const videoToQuestion = await ask(2, "video → question attention", paper.videoToQuestion);
+    if (videoToQuestion === undefined) return undefined;
+    const questionToLast = await ask(3, "question → last attention", paper.questionToLast);
+    if (questionToLast === undefined) return undefined;
+    return {
+      kind: "pathways",
+      crossFrame: crossFrame ?? undefined,
+      videoToQuestion: videoToQuestion ?? undefined,
+      questionToLast: questionToLast ?? undefined,
+      randomSeed: paper.randomSeed,
+    };
+  },
+
+  async heads({ window }: Setting): Promise<ExperimentRequest | undefined> {
+    const picked = await vscode.window.showQuickPick(
+      CUTS.map((cut) => ({ label: cutName(cut), cut })),
+      { title: `Per-head knockout, window of ${window} layers`, placeHolder: "Edges to cut" },
+    );
+    return picked === undefined ? undefined : { kind: "heads", ...picked.cut, window };
+  },
+
+  async framePairs({ layers }: Setting): Promise<ExperimentRequest | undefined> {
+    const all: LayerRange = [0, layers - 1];
+    const range = await askLayers("Frame-pair knockout", "Cut in layers", layers, all, false);
+    return range === undefined ? undefined : { kind: "frame-pairs", layers: range ?? all };
+  },
+
+  async keyword({ window }: Setting): Promise<ExperimentRequest | undefined> {
+    return { kind: "keyword", window, style: "center" };
+  },
+
+  async generation({ layers }: Setting): Promise<ExperimentRequest | undefined> {
+    const title = "Generation under cuts";
+    const cuts = await askCuts(title);
+    if (cuts === undefined) return undefined;
+    const all: LayerRange = [0, layers - 1];
+    const range = await askLayers(title, "Cut in layers", layers, all, false);
+    if (range === undefined) return undefined;
+    const named = cuts.map((cut) => ({ name: cutName(cut), ...cut, layers: range ?? all }));
+    return { kind: "generation", maxTokens: 32, cuts: named };
+  },
+} as const;
+export type ExperimentCommand = keyof typeof ASK_PARAMETERS;

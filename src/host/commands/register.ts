@@ -1,0 +1,90 @@
+import * as vscode from "vscode";
+import type { Experimenter } from "../engine/experimenter.ts";
+import { COMMANDS, type CommandName } from "../ids.ts";
+import type { ListedModel } from "../models/catalog.ts";
+import type { Models } from "../models/models.ts";
+import { createPromptFile } from "../prompts/create.ts";
+import { locateVideo } from "../prompts/locate.ts";
+import type { QuestionSource } from "../prompts/questions.ts";
+import type { RunLibrary } from "../runs/library.ts";
+import type { Analyses, Subject } from "./analyses.ts";
+import type { AnalysisCommands, LensAction } from "./analysis-commands.ts";
+import { selectModel, useModel } from "./model-commands.ts";
+import type { RunCommands } from "./run-commands.ts";
+
+export interface CommandParts {
+  readonly analysis: AnalysisCommands;
+  readonly analyses: Analyses;
+  readonly runs: RunCommands;
+  readonly models: Models;
+  readonly library: RunLibrary;
+  readonly experimenter: Experimenter;
+  readonly questions: QuestionSource;
+  readonly extensionUri: vscode.Uri;
+  readonly log: vscode.LogOutputChannel;
+}
+
+type Handler = (...args: unknown[]) => unknown;
+
+/** The clip and prompt file that come with the extension. */
+const SAMPLE = "moving-direction-1.vqa.yaml";
+
+/** Registers every command; forgetting one is a compile error. */
+export function registerCommands(parts: CommandParts): vscode.Disposable {
+  const { analysis, runs, models, library, experimenter, log } = parts;
+  const handlers: Readonly<Record<CommandName, Handler>> = {
+    analyze: (clicked) => analysis.analyze(clicked),
+    ask: (clicked) => analysis.ask(clicked),
+    knockout: (clicked) => analysis.experiment("knockout", clicked),
+    pathways: (clicked) => analysis.experiment("pathways", clicked),
+    heads: (clicked) => analysis.experiment("heads", clicked),
+    framePairs: (clicked) => analysis.experiment("framePairs", clicked),
+    keyword: (clicked) => analysis.experiment("keyword", clicked),
+    generation: (clicked) => analysis.experiment("generation", clicked),
+    counterfactual: (clicked) => analysis.counterfactual(clicked),
+    analyzeSample: () => analyzeSample(parts),
+    analyzeQuestion: (subject, action) =>
+      analysis.question(subject as Subject, action as LensAction),
+    locateVideo: (file, range) => locateVideo(file as vscode.Uri, range as vscode.Range),
+    createPromptFile: () => createPromptFile(parts.analyses.last),
+    selectModel: () => selectModel(models),
+    useModel: (model) => useModel(models, model as ListedModel),
+    addModelFolder: () => models.add(),
+    removeModelFolder: (model) => models.remove(model as ListedModel),
+    refreshModels: () => models.refresh(),
+    openRun: (clicked) => runs.open(clicked),
+    renameRun: (clicked) => runs.rename(clicked),
+    deleteRun: (clicked) => runs.delete(clicked),
+    revealRun: (clicked) => runs.reveal(clicked),
+    compareRuns: (clicked, selected) => runs.compare(clicked, selected),
+    exportRun: (clicked) => runs.export(clicked),
+    refreshRuns: () => library.refresh(),
+    showLog: () => log.show(),
+    cancel: () => experimenter.cancel(),
+    restartEngine: () => experimenter.restart(),
+  };
+  const registered = Object.entries(handlers).map(([name, handler]) =>
+    vscode.commands.registerCommand(COMMANDS[name as CommandName], (...args: unknown[]) =>
+      reporting(() => handler(...args), log),
+    ),
+  );
+  return vscode.Disposable.from(...registered);
+}
+
+/** Runs a command; what goes wrong in it becomes one message. */
+async function reporting(work: () => unknown, log: vscode.LogOutputChannel): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    void vscode.window.showErrorMessage(`Flowprobe: ${message}`);
+  }
+}
+
+async function analyzeSample({ analysis, questions, extensionUri }: CommandParts): Promise<void> {
+  const file = vscode.Uri.joinPath(extensionUri, "samples", SAMPLE);
+  const [subject] = await questions.inFile(file);
+  if (subject === undefined) throw new Error(`${file.fsPath} holds no question`);
+  await analysis.question(subject, "analyze");
+}

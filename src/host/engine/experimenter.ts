@@ -1,0 +1,211 @@
+import { CancelledError } from "../../engine/errors.ts";
+import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
+import type { EventSink, ProgressEvent, RunEvent } from "../../runs/events.ts";
+import type { RunSession } from "../runs/session.ts";
+import { NO_OBSERVATIONS } from "./jobs.ts";
+import { EngineDiedError, type EngineLink } from "./link.ts";
+
+/** Where events of a run are kept. */
+export interface EventLog {
+  append(event: RunEvent): void;
+  /** Resolves when everything is on the disk. */
+  close(): Promise<void>;
+}
+
+/** What the user should be told about a task that did not finish by itself. */
+export interface TaskFailure {
+  readonly kind: "died" | "refused";
+  readonly session: RunSession;
+  readonly task: EngineTask;
+  readonly message: string;
+}
+
+export interface ExperimenterHooks {
+  /** Opens the run file to append to it. */
+  openLog(session: RunSession): Promise<EventLog>;
+  onFailure(failure: TaskFailure): void;
+  /** The queue, the running task's progress, or both changed. */
+  onChange(): void;
+}
+
+/** What the engine is asked to do for a run. */
+export type EngineTask =
+  | { readonly kind: "analyze"; readonly job: AnalysisJob }
+  | { readonly kind: "experiment"; readonly request: ExperimentRequest }
+  | { readonly kind: "observe"; readonly observations: Observations };
+
+interface QueuedTask {
+  readonly session: RunSession;
+  readonly task: EngineTask;
+  readonly abort: AbortController;
+  settle(): void;
+}
+
+/**
+ * The queue of one window's engine: tasks run one after another, their events go to the session and
+ * to the run file, and every end (finished, cancelled, refused, died) leaves both whole.
+ */
+export class Experimenter {
+  readonly #queue: QueuedTask[] = [];
+  #current: QueuedTask | undefined;
+  #progress: ProgressEvent | undefined;
+  /** The run whose clip and question the engine process holds. */
+  #prepared: RunSession | undefined;
+
+  constructor(
+    private readonly link: EngineLink,
+    private readonly hooks: ExperimenterHooks,
+  ) {}
+
+  /** The run that is worked on, and where it is. */
+  get running(): { readonly session: RunSession; readonly progress?: ProgressEvent } | undefined {
+    if (this.#current === undefined) return undefined;
+    const { session } = this.#current;
+    return this.#progress === undefined ? { session } : { session, progress: this.#progress };
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** Why a run can take no further experiments, in one sentence; null when it can. */
+  refusal(session: RunSession): string | null {
+    if (session.job !== null) return null;
+    return "This file does not say which clip and model it was made of.";
+  }
+
+  /**
+   * Queues a task of a run; resolves when it has ended, however it did.
+   *
+   * @throws Error when the run can take no further experiments.
+   */
+  submit(session: RunSession, task: EngineTask): Promise<void> {
+    const refusal = this.refusal(session);
+    if (refusal !== null) throw new Error(refusal);
+    return new Promise((settle) => {
+      this.#queue.push({ session, task, abort: new AbortController(), settle });
+      this.#tellQueued();
+      this.#next();
+    });
+  }
+
+  /** Stops the work of one run, or of all. */
+  cancel(session?: RunSession): void {
+    const concerned = (item: QueuedTask) => session === undefined || item.session === session;
+    const dropped = this.#queue.filter(concerned);
+    const kept = this.#queue.filter((item) => !concerned(item));
+    this.#queue.splice(0, this.#queue.length, ...kept);
+    for (const item of dropped) {
+      if (item.session !== this.#current?.session) item.session.setEngine({ kind: "idle" });
+      item.settle();
+    }
+    this.#tellQueued();
+    if (this.#current !== undefined && concerned(this.#current)) this.#current.abort.abort();
+  }
+
+  /** Ends the engine process, cancelling what runs; the next task starts a new one. */
+  restart(): void {
+    this.#current?.abort.abort();
+    this.#prepared = undefined;
+    this.link.restart();
+  }
+
+  #tellQueued(): void {
+    const ahead = this.#current === undefined ? 0 : 1;
+    for (const [index, { session }] of this.#queue.entries()) {
+      if (session === this.#current?.session) continue;
+      session.setEngine({ kind: "queued", ahead: ahead + index });
+    }
+    this.hooks.onChange();
+  }
+
+  #next(): void {
+    if (this.#current !== undefined) return;
+    const item = this.#queue.shift();
+    if (item === undefined) return;
+    this.#current = item;
+    this.#progress = undefined;
+    item.session.setEngine({ kind: "running" });
+    this.#tellQueued();
+    this.#work(item).finally(() => {
+      this.#current = undefined;
+      this.#progress = undefined;
+      item.settle();
+      this.hooks.onChange();
+      this.#next();
+    });
+  }
+
+  async #work({ session, task, abort }: QueuedTask): Promise<void> {
+    const begun = performance.now();
+    let log: EventLog | undefined;
+    const take: EventSink = (event) => {
+      if (event.type === "progress") this.#progress = event;
+      else log?.append(event);
+      session.add(event);
+      if (event.type === "progress") this.hooks.onChange();
+    };
+    const finish = (status: "done" | "cancelled" | "failed", message?: string) => {
+      const seconds = (performance.now() - begun) / 1000;
+      const why = message === undefined ? {} : { message };
+      if (task.kind === "analyze") take({ type: "run.finished", status, ...why, seconds });
+      else if (message !== undefined) take({ type: "notice", level: "warning", message });
+    };
+    try {
+      log = await this.hooks.openLog(session);
+      await this.#perform(session, task, take, abort.signal);
+      finish("done");
+      session.setEngine({ kind: "idle" });
+    } catch (error) {
+      this.#prepared = undefined;
+      const message = error instanceof Error ? error.message : String(error);
+      if (error instanceof CancelledError || abort.signal.aborted) {
+        finish("cancelled", "cancelled");
+        session.setEngine({ kind: "idle" });
+      } else if (error instanceof EngineDiedError) {
+        finish("failed", message);
+        session.setEngine({ kind: "died", message });
+        this.hooks.onFailure({ kind: "died", session, task, message });
+      } else {
+        finish("failed", message);
+        session.setEngine({ kind: "idle" });
+        this.hooks.onFailure({ kind: "refused", session, task, message });
+      }
+    } finally {
+      await log?.close().catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        const message = `${session.file} could not be written: ${why}`;
+        this.hooks.onFailure({ kind: "refused", session, task, message });
+      });
+    }
+  }
+
+  async #perform(
+    session: RunSession,
+    task: EngineTask,
+    sink: EventSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (task.kind === "analyze") {
+      await this.link.run(task.job, sink, signal);
+      this.#prepared = session;
+      return;
+    }
+    await this.#prepare(session, sink, signal);
+    if (task.kind === "observe") return this.link.observe(task.observations, sink, signal);
+    const before = session.events.filter(({ type }) => type === "experiment.started").length;
+    const id = `${task.request.kind}-${before + 1}`;
+    return this.link.experiment(task.request, id, sink, signal);
+  }
+
+  /** Brings a run back into the engine process: its known events are not told again. */
+  async #prepare(session: RunSession, sink: EventSink, signal: AbortSignal): Promise<void> {
+    if (this.#prepared === session || session.job === null) return;
+    const quietly: EventSink = (event) => {
+      if (event.type === "progress") sink(event);
+    };
+    const job = { ...session.job, observe: NO_OBSERVATIONS, experiments: [] };
+    await this.link.run(job, quietly, signal);
+    this.#prepared = session;
+  }
+}

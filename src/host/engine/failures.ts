@@ -1,0 +1,29 @@
+import * as vscode from "vscode";
+import type { Experimenter, TaskFailure } from "./experimenter.ts";
+
+const RESTART = "Restart";
+const SHOW_LOG = "Show Log";
+
+/** Tells the user, once, that a task did not finish, and offers what can be done about it. */
+export async function tellFailure(
+  { kind, session, task, message }: TaskFailure,
+  experimenter: Experimenter,
+  log: vscode.LogOutputChannel,
+): Promise<void> {
+  log.error(`${session.title}: ${message}`);
+  if (kind === "refused") {
+    const answer = await vscode.window.showErrorMessage(`Flowprobe: ${message}`, SHOW_LOG);
+    if (answer === SHOW_LOG) log.show();
+    return;
+  }
+  const answer = await vscode.window.showErrorMessage(
+    `Flowprobe: the engine stopped while it worked on ${session.title}. ${message} ` +
+      "What was found until then is kept.",
+    RESTART,
+    SHOW_LOG,
+  );
+  if (answer === SHOW_LOG) log.show();
+  if (answer !== RESTART) return;
+  experimenter.restart();
+  await experimenter.submit(session, task);
+}

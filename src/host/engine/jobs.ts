@@ -1,0 +1,135 @@
+import type {
+  AnalysisJob,
+  ClipSource,
+  ExperimentRequest,
+  KnockoutTarget,
+  LayerRange,
+  Observations,
+} from "../../engine/jobs.ts";
+import { KNOCKOUT_TARGETS } from "../../engine/jobs.ts";
+import type { PromptItem } from "../../prompts/item.ts";
+import type { RunEventOf } from "../../runs/events.ts";
+
+/** What the clean pass always reports: cheap, and enough for the charts by layer. */
+export const BASIC_OBSERVATIONS: Observations = {
+  lens: false,
+  mass: true,
+  attention: "none",
+  headAveraged: true,
+};
+
+/** Everything the panel can show; for the embedded model it costs next to nothing. */
+export const FULL_OBSERVATIONS: Observations = {
+  lens: true,
+  mass: true,
+  attention: "text",
+  headAveraged: true,
+};
+
+/** For a job that only adds experiments to a run whose clean pass is known. */
+export const NO_OBSERVATIONS: Observations = {
+  lens: false,
+  mass: false,
+  attention: "none",
+  headAveraged: true,
+};
+
+/** The knockout targets that make sense for a question: some need options and a known answer. */
+export function targetsFor(prompt: PromptItem): KnockoutTarget[] {
+  return KNOCKOUT_TARGETS.filter((target) => {
+    if (target === "cross-frame" || target === "vql-to-ql") return true;
+    return prompt.options.length > 0 && prompt.answer !== undefined;
+  });
+}
+
+/** The paper's sweep: every target that fits the question, the window centred on every layer. */
+export function paperSweep(prompt: PromptItem, window: number): ExperimentRequest {
+  return { kind: "knockout", targets: targetsFor(prompt), window, style: "center" };
+}
+
+/** Layers of the paper's 7B model, whose pathway ranges other depths are scaled from. */
+const PAPER_LAYERS = 32;
+
+/** A 1-based layer range of the paper's 7B model at another depth; 0-based, inclusive. */
+function scaled([first, last]: LayerRange, layers: number): LayerRange {
+  const at = (layer: number) => (layer / PAPER_LAYERS) * layers;
+  const start = Math.min(layers - 1, Math.round(at(first - 1)));
+  return [start, Math.max(start, Math.min(layers - 1, Math.round(at(last)) - 1))];
+}
+
+/**
+ * The paper's effective pathways for its 7B model (cross-frame 6-15, video → question 6-20,
+ * question → last 16-25), scaled to a model's depth, with the random control.
+ */
+export function paperPathways(layers: number): ExperimentRequest {
+  return {
+    kind: "pathways",
+    crossFrame: scaled([6, 15], layers),
+    videoToQuestion: scaled([6, 20], layers),
+    questionToLast: scaled([16, 25], layers),
+    randomSeed: 0,
+  };
+}
+
+export interface JobParts {
+  readonly model: { readonly folder: string; readonly embedded: boolean };
+  readonly clip: string;
+  readonly prompt: PromptItem;
+  /** Frames to sample when the question does not say. */
+  readonly frames: number | undefined;
+  readonly order?: ClipSource["order"];
+  readonly experiments: readonly ExperimentRequest[];
+}
+
+/** A whole analysis as the engine takes it. */
+export function makeJob({
+  model,
+  clip,
+  prompt,
+  frames,
+  order,
+  experiments,
+}: JobParts): AnalysisJob {
+  return {
+    model: model.folder,
+    embedded: model.embedded,
+    clip: {
+      path: clip,
+      frames: prompt.frames ?? frames,
+      startSeconds: prompt.startSeconds,
+      endSeconds: prompt.endSeconds,
+      order,
+    },
+    prompt,
+    observe: model.embedded ? FULL_OBSERVATIONS : BASIC_OBSERVATIONS,
+    experiments,
+  };
+}
+
+/** The job behind a run that was read from a file: the same model, clip and prompt. */
+export function jobOfRun(started: RunEventOf<"run.started">): AnalysisJob {
+  const { model, video, prompt } = started;
+  const right = prompt.options.find(({ label }) => label === prompt.answer);
+  return {
+    model: model.folder,
+    embedded: model.embedded,
+    clip: {
+      path: video.path,
+      frames: video.frames.length,
+      startSeconds: video.start,
+      endSeconds: video.end,
+    },
+    prompt: {
+      id: prompt.id,
+      task: prompt.task,
+      question: prompt.question,
+      options: prompt.options.map(({ text }) => text),
+      answer: right?.text ?? prompt.answer,
+      keywords: prompt.keywords,
+      // A template written out in a prompt file is not kept by its text.
+      template: prompt.template === "custom" ? undefined : prompt.template,
+    },
+    observe: NO_OBSERVATIONS,
+    experiments: [],
+  };
+}

@@ -1,0 +1,39 @@
+import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
+import type { EventSink } from "../../runs/events.ts";
+
+/** Memory and time a job is expected to need. */
+export interface Forecast {
+  readonly seconds: number;
+  /** Working memory beside the mapped weights. */
+  readonly bytes: number;
+}
+
+/**
+ * The engine as the queue sees it: one task at a time, in a process of its own. Events arrive in
+ * order before a task settles.
+ *
+ * Tasks reject with CancelledError after the signal, within a second; EngineDiedError when the process
+ * ended by itself; InputError and ModelError for what the user can mend.
+ */
+export interface EngineLink {
+  /** Analyzes a clip and a question, which stay prepared for the two below. */
+  run(job: AnalysisJob, sink: EventSink, signal: AbortSignal): Promise<void>;
+  /** One more experiment on the run analyzed last. */
+  experiment(
+    request: ExperimentRequest,
+    id: string,
+    sink: EventSink,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Observes the clean pass of the run analyzed last once more. */
+  observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void>;
+  /** What a job will need; null when that cannot be said. */
+  forecast(job: AnalysisJob, signal: AbortSignal): Promise<Forecast | null>;
+  /** Ends the process; the next task starts a new one. */
+  restart(): void;
+}
+
+/** The engine process ended by itself: out of memory, or a fault in a native library. */
+export class EngineDiedError extends Error {
+  override readonly name = "EngineDiedError";
+}

@@ -1,0 +1,153 @@
+import { randomBytes } from "node:crypto";
+import * as vscode from "vscode";
+import type { EngineTask, Experimenter } from "../engine/experimenter.ts";
+import type { RunSession, SessionChange } from "../runs/session.ts";
+import { playableClip } from "./clip.ts";
+import { exportRun, saveExport } from "./exports.ts";
+import {
+  answerRequest,
+  eventBatches,
+  type HostMessage,
+  type PanelView,
+  panelHtml,
+  type RequestHandlers,
+  type RunIdentity,
+  type WebviewMessage,
+} from "./protocol.ts";
+
+/** Live events are gathered this long before they are posted: few messages, no visible delay. */
+const GATHER_MS = 30;
+
+/** What a panel needs from the rest of the extension. */
+export interface PanelServices {
+  readonly extensionUri: vscode.Uri;
+  readonly engine: Experimenter;
+  showLog(): void;
+}
+
+/**
+ * Shows one run in one webview, whichever tab the webview sits in. The webview asks for events by
+ * index (`sync`) when it loads or comes back into sight; from then on new ones are pushed. What is
+ * posted to a hidden webview is lost, and that is fine: it asks again.
+ */
+export class PanelController implements vscode.Disposable {
+  readonly #disposables: vscode.Disposable[] = [];
+  readonly #identity: RunIdentity;
+  /** Index of the next event to post; null until the webview has asked. */
+  #next: number | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  /** View to scroll to once the webview is there. */
+  #reveal: HostMessage | undefined;
+
+  constructor(
+    private readonly webview: vscode.Webview,
+    readonly session: RunSession,
+    private readonly services: PanelServices,
+  ) {
+    const dist = vscode.Uri.joinPath(services.extensionUri, "dist");
+    const clip = playableClip(session);
+    webview.options = {
+      enableScripts: true,
+      localResourceRoots: [dist, ...(clip === null ? [] : [vscode.Uri.joinPath(clip, "..")])],
+    };
+    this.#identity = {
+      id: session.id,
+      title: session.title,
+      videoUri: clip === null ? null : webview.asWebviewUri(clip).toString(),
+      readOnly: services.engine.refusal(session),
+    };
+    this.#disposables.push(
+      webview.onDidReceiveMessage((message: WebviewMessage) => this.#receive(message)),
+      new vscode.Disposable(session.listen((change) => this.#follow(change))),
+      new vscode.Disposable(() => clearTimeout(this.#timer)),
+    );
+    webview.html = panelHtml({
+      cspSource: webview.cspSource,
+      nonce: randomBytes(24).toString("hex"),
+      scriptUri: webview.asWebviewUri(vscode.Uri.joinPath(dist, "webview.js")).toString(),
+      styleUri: webview.asWebviewUri(vscode.Uri.joinPath(dist, "webview.css")).toString(),
+    });
+  }
+
+  /** Scrolls the panel to a view, now or as soon as it is loaded. */
+  reveal(view: PanelView, layer?: number): void {
+    const message: HostMessage = {
+      kind: "reveal",
+      view,
+      ...(layer === undefined ? {} : { layer }),
+    };
+    if (this.#next === null) this.#reveal = message;
+    else this.#post(message);
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(...this.#disposables).dispose();
+  }
+
+  readonly #handlers: RequestHandlers = {
+    sync: ({ run, next }) => {
+      const total = this.session.events.length;
+      this.#next = run === this.session.id ? Math.min(Math.max(0, next), total) : 0;
+      return { run: this.#identity, total, engine: this.session.engine };
+    },
+    cancel: () => {
+      this.services.engine.cancel(this.session);
+      return null;
+    },
+    experiment: ({ request }) => {
+      this.#submit({ kind: "experiment", request });
+      return null;
+    },
+    observe: ({ observations }) => {
+      this.#submit({ kind: "observe", observations });
+      return null;
+    },
+    restartEngine: () => {
+      this.services.engine.restart();
+      return null;
+    },
+    showLog: () => {
+      this.services.showLog();
+      return null;
+    },
+    save: (request) => saveExport(this.session, request),
+    exportRun: ({ format }) => exportRun(this.session, format, this.services.extensionUri),
+  };
+
+  /** Queues a task; refuses at once, and otherwise tells how it ends by events. */
+  #submit(task: EngineTask): void {
+    void this.services.engine.submit(this.session, task);
+  }
+
+  async #receive(message: WebviewMessage): Promise<void> {
+    const reply = await answerRequest(message, this.#handlers);
+    this.#post(reply);
+    if (message.name !== "sync") return;
+    // The reply goes first: it tells the webview which run the events belong to.
+    this.#flush();
+    if (this.#reveal !== undefined) this.#post(this.#reveal);
+    this.#reveal = undefined;
+  }
+
+  #follow(change: SessionChange): void {
+    const run = this.session.id;
+    if (change.kind === "progress") this.#post({ kind: "progress", run, event: change.event });
+    else if (change.kind === "engine") this.#post({ kind: "engine", run, state: change.state });
+    else this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#next === null) return;
+    const from = this.#next;
+    const events = this.session.events.slice(from);
+    this.#next = from + events.length;
+    for (const batch of eventBatches(this.session.id, events, from)) this.#post(batch);
+  }
+
+  #post(message: HostMessage): void {
+    // A webview that is gone or hidden does not take messages; it syncs when it is back.
+    this.webview.postMessage(message).then(undefined, () => {});
+  }
+}

@@ -1,0 +1,108 @@
+import * as vscode from "vscode";
+import { PANEL_TYPE, RUN_EDITOR_TYPE } from "../ids.ts";
+import type { RunSession } from "../runs/session.ts";
+import type { Sessions } from "../runs/sessions.ts";
+import { PanelController, type PanelServices } from "./controller.ts";
+import type { PanelState, PanelView } from "./protocol.ts";
+
+interface OpenPanel {
+  readonly panel: vscode.WebviewPanel;
+  readonly controller: PanelController;
+}
+
+/** A run file opened in the custom editor. */
+interface RunDocument extends vscode.CustomDocument {
+  readonly session: RunSession;
+}
+
+/** All flow panels of the window: opened by a command, restored after a reload, or run files' editors. */
+export class FlowPanels
+  implements vscode.WebviewPanelSerializer, vscode.CustomReadonlyEditorProvider<RunDocument>
+{
+  readonly #open = new Set<OpenPanel>();
+
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly services: PanelServices,
+  ) {}
+
+  register(): vscode.Disposable {
+    return vscode.Disposable.from(
+      vscode.window.registerWebviewPanelSerializer(PANEL_TYPE, this),
+      vscode.window.registerCustomEditorProvider(RUN_EDITOR_TYPE, this, {
+        supportsMultipleEditorsPerDocument: true,
+      }),
+    );
+  }
+
+  /** Run of the panel in front, if one is. */
+  get active(): RunSession | undefined {
+    return [...this.#open].find(({ panel }) => panel.active)?.controller.session;
+  }
+
+  /** The runs that panels show. */
+  get shown(): RunSession[] {
+    return [...new Set([...this.#open].map(({ controller }) => controller.session))];
+  }
+
+  /** Shows a run: in the panel that has it, else in a new one beside what is being looked at. */
+  show(session: RunSession, view?: PanelView, column?: vscode.ViewColumn): void {
+    const present = [...this.#open].find(({ controller }) => controller.session === session);
+    if (present !== undefined) {
+      present.panel.reveal(column);
+      if (view !== undefined) present.controller.reveal(view);
+      return;
+    }
+    const panel = vscode.window.createWebviewPanel(
+      PANEL_TYPE,
+      session.title,
+      column ?? this.#column(),
+      {},
+    );
+    const controller = this.#attach(panel, session);
+    if (view !== undefined) controller.reveal(view);
+  }
+
+  async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const run = (state as Partial<PanelState> | null | undefined)?.run;
+    try {
+      if (typeof run !== "string") throw new Error("the panel had no run");
+      this.#attach(panel, await this.sessions.open(vscode.Uri.parse(run, true)));
+    } catch {
+      // The run file is gone: there is nothing to show, and nobody asked for a message.
+      panel.dispose();
+    }
+  }
+
+  async openCustomDocument(uri: vscode.Uri): Promise<RunDocument> {
+    if (uri.scheme !== "file") throw new Error("a run is read from a file on this machine only");
+    const session = await this.sessions.open(uri);
+    const use = this.sessions.use(session);
+    return { uri, session, dispose: () => use.dispose() };
+  }
+
+  resolveCustomEditor({ session }: RunDocument, panel: vscode.WebviewPanel): void {
+    this.#attach(panel, session);
+  }
+
+  #attach(panel: vscode.WebviewPanel, session: RunSession): PanelController {
+    const controller = new PanelController(panel.webview, session, this.services);
+    const use = this.sessions.use(session);
+    const open = { panel, controller };
+    this.#open.add(open);
+    panel.onDidDispose(() => {
+      this.#open.delete(open);
+      controller.dispose();
+      use.dispose();
+    });
+    return controller;
+  }
+
+  /** Where a new panel goes: with the other panels, else beside the editor that is open. */
+  #column(): vscode.ViewColumn {
+    const other = [...this.#open].find(({ panel }) => panel.viewColumn !== undefined);
+    if (other?.panel.viewColumn !== undefined) return other.panel.viewColumn;
+    const busy = vscode.window.tabGroups.activeTabGroup.activeTab !== undefined;
+    return busy ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active;
+  }
+}

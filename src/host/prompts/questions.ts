@@ -1,0 +1,47 @@
+import * as vscode from "vscode";
+import {
+  checkPromptFile,
+  type LoadedQuestion,
+  PROMPT_FILE_ENDINGS,
+  promptFileBeside,
+} from "../../prompts/files.ts";
+import { questionsAbout } from "../../prompts/select.ts";
+import type { Subject } from "../commands/analyses.ts";
+
+/** A question in a prompt file, where it stands there, and whether its clip is on the disk. */
+export interface StatedQuestion {
+  readonly subject: Subject;
+  readonly line: number;
+  readonly videoFound: boolean;
+}
+
+/** Whether a file's name says that it holds questions. */
+export function isPromptFile(path: string): boolean {
+  return PROMPT_FILE_ENDINGS.some((ending) => path.endsWith(ending));
+}
+
+/** Reads questions from prompt files, as the editor has them when they are open there. */
+export class QuestionSource {
+  /** The questions of a prompt file that could be analyzed; none when the file is something else. */
+  async inFile(uri: vscode.Uri): Promise<Subject[]> {
+    if (uri.scheme !== "file" || !isPromptFile(uri.fsPath)) return [];
+    const document = await vscode.workspace.openTextDocument(uri);
+    const { questions } = await checkPromptFile(uri.fsPath, document.getText());
+    return questions.filter(({ videoFound }) => videoFound).map(subjectOf);
+  }
+
+  /** Questions about a clip in the prompt file beside it. */
+  async besideClip(clip: string): Promise<Subject[]> {
+    const file = await promptFileBeside(clip);
+    if (file === undefined) return [];
+    const document = await vscode.workspace.openTextDocument(vscode.Uri.file(file));
+    const { questions } = await checkPromptFile(file, document.getText());
+    return questionsAbout(questions, clip).map((question) => ({ ...subjectOf(question), clip }));
+  }
+}
+
+/** A question as the analysis commands take it. */
+export function subjectOf({ item, videoPath }: LoadedQuestion): Subject {
+  const { video: _, ...prompt } = item;
+  return { clip: videoPath, prompt };
+}

@@ -1,0 +1,59 @@
+import * as vscode from "vscode";
+import type { AnalysisJob } from "../../engine/jobs.ts";
+import { readRunFile } from "../../runs/file.ts";
+import { jobOfRun } from "../engine/jobs.ts";
+import { RunSession } from "./session.ts";
+import { runTitle } from "./summary.ts";
+
+/** The runs that some panel shows or the engine works on, one session for each file. */
+export class Sessions {
+  readonly #open = new Map<string, RunSession>();
+  readonly #users = new Map<RunSession, number>();
+
+  /** A session for a run that is about to begin. */
+  create(file: string, job: AnalysisJob): RunSession {
+    const id = vscode.Uri.file(file).toString();
+    const session = new RunSession(id, file, runTitle(file), job, true);
+    this.#open.set(id, session);
+    return session;
+  }
+
+  /**
+   * The session of a run file: the live one, or one that is read from the disk.
+   *
+   * @throws InputError when the file is not a run.
+   */
+  async open(uri: vscode.Uri): Promise<RunSession> {
+    const live = this.#open.get(uri.toString());
+    if (live !== undefined) return live;
+    const { events, problems } = await readRunFile(uri.fsPath);
+    // Another panel may have opened it meanwhile.
+    const other = this.#open.get(uri.toString());
+    if (other !== undefined) return other;
+    const started = events.find((event) => event.type === "run.started");
+    const job = started === undefined ? null : jobOfRun(started);
+    const session = new RunSession(uri.toString(), uri.fsPath, runTitle(uri.fsPath), job, false);
+    for (const event of events) session.add(event);
+    for (const message of problems) session.add({ type: "notice", level: "warning", message });
+    this.#open.set(session.id, session);
+    return session;
+  }
+
+  /** Keeps a session while something shows it; disposing the result lets go. */
+  use(session: RunSession): vscode.Disposable {
+    this.#users.set(session, (this.#users.get(session) ?? 0) + 1);
+    return new vscode.Disposable(() => {
+      const left = (this.#users.get(session) ?? 1) - 1;
+      this.#users.set(session, left);
+      this.#letGo(session);
+    });
+  }
+
+  /** Forgets a session that nobody shows and the engine does not work on. */
+  #letGo(session: RunSession): void {
+    if ((this.#users.get(session) ?? 0) > 0) return;
+    if (session.engine.kind === "queued" || session.engine.kind === "running") return;
+    this.#users.delete(session);
+    if (this.#open.get(session.id) === session) this.#open.delete(session.id);
+  }
+}

@@ -1,0 +1,49 @@
+import * as vscode from "vscode";
+import type { ListedModel } from "../models/catalog.ts";
+import type { Models } from "../models/models.ts";
+import { formatBytes } from "./sizes.ts";
+
+/** Where a model was found, for its tooltip. */
+const ORIGINS: Readonly<Record<ListedModel["origin"], string>> = {
+  embedded: "comes with the extension",
+  cache: "found in the Hugging Face cache",
+  added: "added folder",
+};
+
+/** The Models view: one row a model, usable ones first, the one in use checked. */
+export class ModelsView implements vscode.TreeDataProvider<ListedModel> {
+  readonly onDidChangeTreeData: vscode.Event<void>;
+
+  constructor(private readonly models: Models) {
+    this.onDidChangeTreeData = models.onDidChange;
+  }
+
+  getChildren(model?: ListedModel): Promise<ListedModel[]> {
+    return model === undefined ? this.models.list() : Promise.resolve([]);
+  }
+
+  getTreeItem(model: ListedModel): vscode.TreeItem {
+    const { support, origin } = model;
+    const used = this.models.chosen().folder === model.folder;
+    const item = new vscode.TreeItem(model.name);
+    item.id = `${origin}:${model.folder}`;
+    item.contextValue = `${support.ok && !used ? "supported" : "idle"} ${origin}`;
+    const size = formatBytes(model.bytes);
+    const family = support.family === "" ? "unknown family" : support.family;
+    item.description = support.ok
+      ? `${family} · ${size}${used ? " · in use" : ""}`
+      : `${family} · ${size} · not supported`;
+    const icon = used ? "pass-filled" : support.ok ? "circuit-board" : "circle-slash";
+    item.iconPath = new vscode.ThemeIcon(icon);
+    item.tooltip = tooltip(model);
+    item.accessibilityInformation = { label: `${model.name}, ${item.description}` };
+    return item;
+  }
+}
+
+function tooltip({ name, folder, origin, support }: ListedModel): string {
+  const fact = support.ok
+    ? `${support.family}, ${support.layers} layers, ${support.heads} heads`
+    : `Not supported: ${support.why}`;
+  return `${name} (${ORIGINS[origin]})\n${folder}\n${fact}`;
+}

@@ -1,0 +1,65 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import { COMMANDS } from "../ids.ts";
+import type { RunLibrary } from "../runs/library.ts";
+import type { RunSummary } from "../runs/summary.ts";
+
+/** A row of the Runs view: a video, or one run of it. */
+export type RunNode =
+  | { readonly kind: "video"; readonly video: string; readonly runs: readonly RunSummary[] }
+  | { readonly kind: "run"; readonly run: RunSummary };
+
+const STATUS_ICONS: Readonly<Record<RunSummary["status"], string>> = {
+  done: "pass",
+  cancelled: "circle-slash",
+  failed: "error",
+  unfinished: "circle-large-outline",
+};
+
+/** The Runs view: videos, and under each its runs, newest first. */
+export class RunsView implements vscode.TreeDataProvider<RunNode> {
+  readonly onDidChangeTreeData: vscode.Event<void>;
+
+  constructor(private readonly library: RunLibrary) {
+    this.onDidChangeTreeData = library.onDidChange;
+  }
+
+  async getChildren(node?: RunNode): Promise<RunNode[]> {
+    if (node?.kind === "run") return [];
+    if (node?.kind === "video") return node.runs.map((run) => ({ kind: "run", run }));
+    const byVideo = new Map<string, RunSummary[]>();
+    for (const run of await this.library.list()) {
+      const runs = byVideo.get(run.video);
+      if (runs === undefined) byVideo.set(run.video, [run]);
+      else runs.push(run);
+    }
+    return [...byVideo].map(([video, runs]) => ({ kind: "video", video, runs }));
+  }
+
+  getTreeItem(node: RunNode): vscode.TreeItem {
+    return node.kind === "video" ? videoItem(node.video, node.runs.length) : runItem(node.run);
+  }
+}
+
+function videoItem(video: string, runs: number): vscode.TreeItem {
+  const item = new vscode.TreeItem(basename(video), vscode.TreeItemCollapsibleState.Expanded);
+  item.id = `video:${video}`;
+  item.iconPath = new vscode.ThemeIcon("device-camera-video");
+  item.description = runs === 1 ? "1 run" : `${runs} runs`;
+  item.tooltip = video;
+  item.contextValue = "video";
+  return item;
+}
+
+function runItem(run: RunSummary): vscode.TreeItem {
+  const item = new vscode.TreeItem(run.question === "" ? run.title : run.question);
+  const uri = vscode.Uri.file(run.file);
+  item.id = `run:${run.file}`;
+  item.iconPath = new vscode.ThemeIcon(STATUS_ICONS[run.status]);
+  item.description = `${run.model} · ${new Date(run.time).toLocaleString()}`;
+  item.tooltip = `${run.title}\n${run.question}\n${run.model}\n${run.status}\n${run.file}`;
+  item.contextValue = "run";
+  item.command = { command: COMMANDS.openRun, title: "Open Run", arguments: [uri] };
+  item.accessibilityInformation = { label: `${run.question}, ${item.description}, ${run.status}` };
+  return item;
+}
