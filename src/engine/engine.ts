@@ -12,7 +12,7 @@ import {
   planKnockout,
   planWhatIf,
 } from "./experiments/knockout.ts";
-import { type CleanObserver, massRequest } from "./experiments/observe.ts";
+import type { CleanObserver } from "./experiments/observe.ts";
 import { planPathways } from "./experiments/pathways.ts";
 import type { ExperimentPlan, Subject } from "./experiments/plan.ts";
 import { type PlannedExperiment, runExperiments } from "./experiments/run.ts";
@@ -84,7 +84,7 @@ export class Engine {
     sink({ type: "progress", phase: "open", done: 1, total: 1 });
     const prepared = await prepareRun(model, job, this.#cache, sink, signal);
     // Planned before anything is told, so that an impossible experiment fails at once.
-    const observer = cleanObserver(model, prepared, job.observe);
+    const observer = prepared.observer(job.observe);
     const asked = job.experiments.map((request, i) => ({
       id: `${request.kind}-${i + 1}`,
       request,
@@ -114,7 +114,7 @@ export class Engine {
   /** Observes the clean run prepared last once more, with other observations. */
   async observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void> {
     const { model, prepared } = this.#current();
-    const observer = cleanObserver(model, prepared, observations);
+    const observer = prepared.observer(observations);
     const none = planAll([], prepared.subject);
     await this.#experiments(model, prepared, observer, none, sink, signal);
   }
@@ -166,45 +166,6 @@ export class Engine {
     this.#model = { folder, open, tokenizer, images, dtype: dtypeOf(spec) };
     return this.#model;
   }
-}
-
-function cleanObserver(
-  { open, tokenizer }: LoadedModel,
-  prepared: PreparedRun,
-  observe: Observations,
-): CleanObserver {
-  const { attention } = observe;
-  const rows =
-    attention === "none"
-      ? undefined
-      : attention === "text"
-        ? Array.from(
-            { length: prepared.length - prepared.textStart },
-            (_, i) => prepared.textStart + i,
-          )
-        : attention;
-  if (rows?.some((row) => !Number.isInteger(row) || row < 0 || row >= prepared.length)) {
-    throw new InputError(`attention rows must be positions 0-${prepared.length - 1}`);
-  }
-  return {
-    model: open,
-    tokenText: (id) => tokenizer.tokenText(id),
-    options: prepared.options,
-    last: prepared.length - 1,
-    headAveraged: observe.headAveraged,
-    ...(observe.mass ? { mass: massRequest(prepared.subject.groups, prepared.length) } : {}),
-    ...(observe.lens
-      ? {
-          lens: {
-            start: prepared.videoStart,
-            end: prepared.videoEnd,
-            norm: true,
-            unembedding: "head",
-          },
-        }
-      : {}),
-    ...(rows === undefined ? {} : { attentionRows: Int32Array.from(rows) }),
-  };
 }
 
 /** An experiment asked for, under the id its events will carry. */

@@ -89,6 +89,8 @@ export type ExperimentRequest =
       readonly to: readonly number[];
       readonly layers: LayerRange;
       readonly heads?: readonly number[] | undefined;
+      /** Reads every layer of the cut run as well: answer, lens, attention rows (mass is not). */
+      readonly observe?: Observations | undefined;
     }
   | {
       /** Greedy decoding, clean and under each named target cut over a layer range. */

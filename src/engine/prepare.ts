@@ -2,25 +2,21 @@ import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
 import { renderPrompt } from "../prompts/templates.ts";
-import {
-  type EventSink,
-  RUN_FORMAT,
-  RUN_FORMAT_VERSION,
-  type RunEventOf,
-  type RunOption,
-} from "../runs/events.ts";
+import { type EventSink, RUN_FORMAT, RUN_FORMAT_VERSION, type RunEventOf } from "../runs/events.ts";
 import type { ImageProcessorSpec } from "../video/imageProcessor.ts";
 import { cropRectangle, preprocess } from "../video/preprocess.ts";
 import { sampleFrames } from "../video/sampleFrames.ts";
 import type { RgbFrame, SampledVideo } from "../video/types.ts";
 import type { Tokenizer } from "./checkpoint/tokenizer.ts";
-import { throwIfCancelled } from "./errors.ts";
+import { InputError, throwIfCancelled } from "./errors.ts";
+import { type CleanObserver, massRequest } from "./experiments/observe.ts";
 import type { Subject } from "./experiments/plan.ts";
 import { randomSource } from "./experiments/random.ts";
 import type { PreparedPrompt } from "./experiments/run.ts";
 import { type PoolingSpec, tokenGrid } from "./families/spec.ts";
-import type { AnalysisJob, ClipSource } from "./jobs.ts";
+import type { AnalysisJob, ClipSource, Observations } from "./jobs.ts";
 import type { OpenModel } from "./runtime/model.ts";
+import { range } from "./trace/rows.ts";
 
 /** A loaded model: graphs, tokenizer, image processor, and how it is called in a run. */
 export interface LoadedModel {
@@ -34,11 +30,6 @@ export interface LoadedModel {
 /** A clip and question as the decoder's input, and everything experiments need to know of them. */
 export interface PreparedRun extends PreparedPrompt {
   readonly subject: Subject;
-  readonly options: readonly RunOption[];
-  readonly videoStart: number;
-  readonly videoEnd: number;
-  /** First position after the video. */
-  readonly textStart: number;
   readonly started: RunEventOf<"run.started">;
   readonly frames: readonly RgbFrame[];
 }
@@ -121,15 +112,16 @@ export async function prepareRun(
     options: tokens.options,
     truthId: truth?.tokenId,
     tokenText: (id) => model.tokenizer.tokenText(id),
+    observer: (observe) => {
+      const { length, groups } = tokens;
+      return observerOf(observe, { length, groups, videoStart: tokens.videoStart, videoEnd });
+    },
     subject: {
       groups: tokens.groups,
       length: tokens.length,
       layers: spec.decoder.layers.length,
       heads: spec.decoder.heads,
     },
-    videoStart: tokens.videoStart,
-    videoEnd,
-    textStart: videoEnd,
     frames,
     started: {
       type: "run.started",
@@ -141,6 +133,40 @@ export async function prepareRun(
       prompt,
       tokens: runTokens(tokens),
     },
+  };
+}
+
+/** What readings cover in a prompt: the lens all video tokens, `text` all positions after them. */
+function observerOf(
+  observe: Observations,
+  prompt: {
+    readonly length: number;
+    readonly groups: ReadonlyMap<string, Int32Array>;
+    readonly videoStart: number;
+    readonly videoEnd: number;
+  },
+): CleanObserver {
+  const { length, groups, videoStart, videoEnd } = prompt;
+  const { attention } = observe;
+  if (Array.isArray(attention)) {
+    const outside = attention.find((row) => !Number.isInteger(row) || row < 0 || row >= length);
+    if (outside !== undefined) {
+      throw new InputError(`attention row ${outside} is not a position 0-${length - 1}`);
+    }
+  }
+  const rows =
+    attention === "none"
+      ? undefined
+      : attention === "text"
+        ? range(videoEnd, length)
+        : Int32Array.from(attention);
+  return {
+    headAveraged: observe.headAveraged,
+    attentionRows: rows,
+    mass: observe.mass ? massRequest(groups, length) : undefined,
+    lens: observe.lens
+      ? { start: videoStart, end: videoEnd, norm: true, unembedding: "head" }
+      : undefined,
   };
 }
 

@@ -180,6 +180,18 @@ const layerClean = z.object({
   attention: attentionReading.optional(),
 });
 
+/** A decoder layer of a branch that is observed beside the clean run. */
+const layerBranch = z.object({
+  type: z.literal("layer.branch"),
+  experiment: z.string(),
+  series: z.string(),
+  layer: count,
+  normed: answerReading,
+  raw: answerReading,
+  lens: lensReading.optional(),
+  attention: attentionReading.optional(),
+});
+
 /** The clean run's answer: the next token after the prompt. */
 const answer = z.object({
   type: z.literal("answer"),
@@ -286,6 +298,7 @@ export const runEvent = z.discriminatedUnion("type", [
   videoFrames,
   vocabulary,
   layerClean,
+  layerBranch,
   answer,
   experimentStarted,
   branchResult,

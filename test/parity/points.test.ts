@@ -28,12 +28,13 @@ for (const [name, { how, maxRows }] of CASE_NAMES.flatMap((each) =>
       facts.layers,
     );
     const last = facts.positions - 1;
-    const watched = new Set(
+    const lastRow = Int32Array.of(last);
+    const watched = new Map(
       facts.points.flatMap(({ name: point }, i) =>
-        tensors.has(`points.${point}.attention_last`) ? [i] : [],
+        tensors.has(`points.${point}.attention_last`) ? [[i, lastRow] as const] : [],
       ),
     );
-    const request = { weightRows: Int32Array.of(last), watched, maxRows };
+    const request = { weightRows: lastRow, watched, maxRows };
     const errors = new Errors();
     const atLast = tensors.floats("points.hidden_last");
     const answers = new Float32Array(facts.points.length * width);

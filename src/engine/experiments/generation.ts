@@ -19,7 +19,7 @@ export const CLEAN_SERIES = "clean";
  */
 export async function runGeneration(
   model: OpenModel,
-  prompt: PreparedPrompt,
+  prompt: Pick<PreparedPrompt, "embeddings" | "length" | "tokenText">,
   subject: Subject,
   request: Extract<ExperimentRequest, { kind: "generation" }>,
   id: string,

@@ -204,6 +204,7 @@ export function planWhatIf(
     layer: request.layers[0],
     window: layerSpans(layers),
     branch: { interventions: [{ kind: "block", edges, layers, heads }] },
+    observe: request.observe,
   };
   const recipe = { name, from: request.from, to: request.to, layers: request.layers, heads };
   return { recipe, points: [point], notices: [] };

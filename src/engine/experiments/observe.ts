@@ -11,7 +11,6 @@ import { toHalf } from "../../runs/half.ts";
 import type { Unembedding } from "../graph/decoder.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import type { MassRequest } from "../trace/attend.ts";
-import type { LayerState } from "../trace/pass.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
 
 /** Likeliest tokens reported for a position. */
@@ -26,72 +25,119 @@ export interface LensOptions {
   readonly unembedding: Unembedding;
 }
 
-/** What each layer of the clean run is asked. */
-export interface CleanObserver {
-  readonly model: OpenModel;
-  readonly tokenText: TokenText;
-  readonly options: readonly RunOption[];
-  readonly last: number;
+/** The video positions whose lens is read, and how. */
+export interface LensRequest extends LensOptions {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What each layer of a run is asked. */
+export interface LayerObserver {
   /** Video positions whose lens is read at every layer; absent: none. */
-  readonly lens?: { readonly start: number; readonly end: number } & LensOptions;
-  readonly mass?: { readonly request: MassRequest; readonly groups: readonly string[] };
-  readonly attentionRows?: Int32Array;
+  readonly lens?: LensRequest | undefined;
+  readonly attentionRows?: Int32Array | undefined;
   readonly headAveraged: boolean;
 }
 
-/**
- * Reads a layer of the clean run: answer by layer, both normed and raw; group mass; lens; attention
- * rows. Emits `vocabulary` for lens tokens not named before, then `layer.clean`.
- *
- * @param named ids whose texts the run holds already; added to.
- */
-export async function observeClean(
-  observer: CleanObserver,
-  state: LayerState,
-  named: Set<number>,
-  sink: EventSink,
-): Promise<{ normed: AnswerReading }> {
-  const { model, options, tokenText } = observer;
-  const width = model.spec.decoder.hiddenSize;
-  const row = state.hidden.subarray(observer.last * width, (observer.last + 1) * width);
-  const isLast = state.layer === model.layers.length - 1;
-  const rows = new Float32Array(2 * width);
-  rows.set(row);
-  rows.set(row, width);
-  const chosen = Int32Array.from(options, ({ tokenId }) => tokenId);
-  // The last layer's hidden state has the final norm applied, in the raw variant too.
-  const read = await unembed(model, rows, [true, isLast], { k: TOP_K, chosen });
-  const event: RunEventOf<"layer.clean"> = {
-    type: "layer.clean",
-    layer: state.layer,
-    normed: answerReading(read, 0, options, tokenText),
-    raw: answerReading(read, 1, options, tokenText),
-  };
-  if (observer.mass !== undefined && state.mass !== undefined) {
-    event.mass = massReading(state.mass, observer.mass.groups);
+/** What each layer of the clean run is asked. */
+export interface CleanObserver extends LayerObserver {
+  readonly mass?: { readonly request: MassRequest; readonly groups: readonly string[] } | undefined;
+}
+
+/** The prompt a reading is about, and how its tokens are shown. */
+export interface ReadPrompt {
+  readonly options: readonly RunOption[];
+  /** S; the answer is read at S-1. */
+  readonly length: number;
+  readonly tokenText: TokenText;
+}
+
+/** One run (the clean one, or a branch) after a layer. */
+export interface ObservedLayer {
+  readonly layer: number;
+  /** The residual row [d] of a position. */
+  row(position: number): Float32Array;
+  /** Attention weights [heads, rows, S] of the rows asked for. */
+  readonly weights: Float32Array | undefined;
+}
+
+/** What a layer says, whichever run it is of. */
+type LayerReading = Pick<RunEventOf<"layer.clean">, "normed" | "raw" | "lens" | "attention">;
+
+/** Reads the layers of runs, naming each lens token once by a `vocabulary` event. */
+export class LayerReader {
+  readonly #model: OpenModel;
+  readonly #prompt: ReadPrompt;
+  readonly #sink: EventSink;
+  readonly #named = new Set<number>();
+
+  constructor(model: OpenModel, prompt: ReadPrompt, sink: EventSink) {
+    this.#model = model;
+    this.#prompt = prompt;
+    this.#sink = sink;
   }
-  if (observer.lens !== undefined) {
-    event.lens = await readLens(model, state, observer.lens, isLast);
-    nameTokens(event.lens.ids.data, named, tokenText, sink);
+
+  /** Answer by layer, normed and raw; lens and attention rows as asked for. */
+  async read(observer: LayerObserver, state: ObservedLayer): Promise<LayerReading> {
+    const { options, tokenText, length } = this.#prompt;
+    const width = this.#model.spec.decoder.hiddenSize;
+    const isLast = state.layer === this.#model.layers.length - 1;
+    const rows = new Float32Array(2 * width);
+    rows.set(state.row(length - 1));
+    rows.set(state.row(length - 1), width);
+    const chosen = Int32Array.from(options, ({ tokenId }) => tokenId);
+    // The last layer's hidden state has the final norm applied, in the raw variant too.
+    const read = await unembed(this.#model, rows, [true, isLast], { k: TOP_K, chosen });
+    const reading: LayerReading = {
+      normed: answerReading(read, 0, options, tokenText),
+      raw: answerReading(read, 1, options, tokenText),
+    };
+    if (observer.lens !== undefined) {
+      reading.lens = await this.#lens(observer.lens, state, isLast);
+    }
+    if (observer.attentionRows !== undefined && state.weights !== undefined) {
+      const { heads } = this.#model.spec.decoder;
+      const { attentionRows, headAveraged } = observer;
+      reading.attention = {
+        queries: [...attentionRows],
+        headAveraged,
+        weights: attentionTensor(state.weights, heads, attentionRows.length, headAveraged),
+      };
+    }
+    return reading;
   }
-  if (observer.attentionRows !== undefined && state.weights !== undefined) {
-    event.attention = {
-      queries: [...observer.attentionRows],
-      headAveraged: observer.headAveraged,
-      weights: attentionTensor(
-        state.weights,
-        model.spec.decoder.heads,
-        observer.attentionRows.length,
-        observer.headAveraged,
-      ),
+
+  async #lens(lens: LensRequest, state: ObservedLayer, isLast: boolean): Promise<LensReading> {
+    const width = this.#model.spec.decoder.hiddenSize;
+    const count = lens.end - lens.start;
+    const rows = new Float32Array(count * width);
+    for (let i = 0; i < count; i++) rows.set(state.row(lens.start + i), i * width);
+    const norm = lens.norm || isLast;
+    const read = await unembed(this.#model, rows, new Array<boolean>(count).fill(norm), {
+      k: TOP_K,
+      chosen: new Int32Array(),
+      unembedding: lens.unembedding,
+    });
+    this.#name(read.topIds);
+    return {
+      positions: [[lens.start, lens.end]],
+      norm: lens.norm,
+      unembedding: lens.unembedding,
+      ids: { dtype: "i32", shape: [count, read.k], data: read.topIds },
+      probabilities: { dtype: "f32", shape: [count, read.k], data: read.top },
     };
   }
-  sink(event);
-  return { normed: event.normed };
+
+  #name(ids: Int32Array): void {
+    const fresh = [...new Set(ids)].filter((id) => !this.#named.has(id));
+    for (const id of fresh) this.#named.add(id);
+    const tokens = fresh.map((id) => ({ id, text: this.#prompt.tokenText(id) }));
+    if (tokens.length > 0) this.#sink({ type: "vocabulary", tokens });
+  }
 }
 
 /** One row of an unembedding, as a reading of the answer. */
-export function answerReading(
+function answerReading(
   read: Unembedded,
   row: number,
   options: readonly RunOption[],
@@ -109,49 +155,8 @@ export function answerReading(
   };
 }
 
-async function readLens(
-  model: OpenModel,
-  state: LayerState,
-  lens: NonNullable<CleanObserver["lens"]>,
-  isLast: boolean,
-): Promise<LensReading> {
-  const width = model.spec.decoder.hiddenSize;
-  const count = lens.end - lens.start;
-  const rows = state.hidden.subarray(lens.start * width, lens.end * width);
-  const norm = lens.norm || isLast;
-  const read = await unembed(model, rows, new Array<boolean>(count).fill(norm), {
-    k: TOP_K,
-    chosen: new Int32Array(),
-    unembedding: lens.unembedding,
-  });
-  const { k } = read;
-  return {
-    positions: [[lens.start, lens.end]],
-    norm: lens.norm,
-    unembedding: lens.unembedding,
-    ids: { dtype: "i32", shape: [count, k], data: read.topIds },
-    probabilities: { dtype: "f32", shape: [count, k], data: read.top },
-  };
-}
-
-function nameTokens(
-  ids: ArrayLike<number>,
-  named: Set<number>,
-  tokenText: TokenText,
-  sink: EventSink,
-): void {
-  const tokens: { id: number; text: string }[] = [];
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i] ?? 0;
-    if (named.has(id)) continue;
-    named.add(id);
-    tokens.push({ id, text: tokenText(id) });
-  }
-  if (tokens.length > 0) sink({ type: "vocabulary", tokens });
-}
-
 /** [heads, Q, K] group mass with the names of its groups. */
-function massReading(mass: Float32Array, groups: readonly string[]): MassReading {
+export function massReading(mass: Float32Array, groups: readonly string[]): MassReading {
   const heads = mass.length / groups.length ** 2;
   return {
     queryGroups: [...groups],
@@ -161,7 +166,7 @@ function massReading(mass: Float32Array, groups: readonly string[]): MassReading
 }
 
 /** Attention weights [heads, rows, S], or their mean over heads [1, rows, S], as half floats. */
-export function attentionTensor(
+function attentionTensor(
   weights: Float32Array,
   heads: number,
   rows: number,

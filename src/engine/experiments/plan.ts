@@ -1,5 +1,5 @@
 import { InputError } from "../errors.ts";
-import type { LayerRange } from "../jobs.ts";
+import type { LayerRange, Observations } from "../jobs.ts";
 import type { Branch } from "../trace/interventions.ts";
 
 /** What experiments know of the prompt and the model they cut. */
@@ -25,6 +25,8 @@ export interface ExperimentPoint {
   /** Share of the attention edges left, of 1. */
   readonly edgesLeft?: number;
   readonly detail?: Record<string, unknown>;
+  /** Reads every layer of this branch, as the clean run is read; group mass is not. */
+  readonly observe?: Observations | undefined;
 }
 
 /** An experiment worked out: its recipe, and every branch it needs. */

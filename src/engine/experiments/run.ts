@@ -1,5 +1,5 @@
 import type { EventSink, RunOption } from "../../runs/events.ts";
-import type { ExperimentRequest } from "../jobs.ts";
+import type { ExperimentRequest, Observations } from "../jobs.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { passWork, planMemory } from "../trace/memory.ts";
 import type { LayerState } from "../trace/pass.ts";
@@ -7,19 +7,24 @@ import { runPass } from "../trace/pass.ts";
 import { type PlannedBranch, planBranches } from "../trace/plan.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
 import { compareToClean, type LastReading } from "./figures.ts";
-import { type CleanObserver, observeClean, TOP_K, type TokenText } from "./observe.ts";
+import {
+  type CleanObserver,
+  type LayerObserver,
+  LayerReader,
+  massReading,
+  type ReadPrompt,
+  TOP_K,
+} from "./observe.ts";
 import type { ExperimentPlan, ExperimentPoint } from "./plan.ts";
 
 /** A prompt ready for the decoder. */
-export interface PreparedPrompt {
+export interface PreparedPrompt extends ReadPrompt {
   /** [S, d] */
   readonly embeddings: Float32Array;
-  /** S */
-  readonly length: number;
-  readonly options: readonly RunOption[];
   /** Token of the right answer; absent when unknown, or open-ended. */
   readonly truthId: number | undefined;
-  readonly tokenText: TokenText;
+  /** What reading a branch's layers means for this prompt. */
+  observer(observe: Observations): CleanObserver;
 }
 
 /** An experiment under the id that its events carry. */
@@ -72,7 +77,7 @@ class Runner {
   readonly #observer: CleanObserver | undefined;
   readonly #settings: PassSettings;
   readonly #sink: EventSink;
-  readonly #named = new Set<number>();
+  readonly #reader: LayerReader;
   #observed: boolean;
 
   constructor(
@@ -87,6 +92,7 @@ class Runner {
     this.#observer = observer;
     this.#settings = settings;
     this.#sink = sink;
+    this.#reader = new LayerReader(model, prompt, sink);
     this.#observed = observer === undefined;
   }
 
@@ -174,6 +180,10 @@ class Runner {
     const planned = members.map((member) => member.planned);
     const tell = this.#progress(phase, passWork(decoder, this.#prompt.length, planned));
     tell(0, 0);
+    const watched = new Map<number, LayerObserver>();
+    members.forEach(({ point }, b) => {
+      if (point.observe !== undefined) watched.set(b, this.#prompt.observer(point.observe));
+    });
     await runPass(
       this.#model,
       this.#prompt.embeddings,
@@ -181,13 +191,17 @@ class Runner {
       {
         mass: observer?.mass?.request,
         weightRows: observer?.attentionRows,
+        watched: new Map(
+          [...watched].flatMap(([b, { attentionRows }]) =>
+            attentionRows === undefined ? [] : [[b, attentionRows] as const],
+          ),
+        ),
         maxRows,
         progress: tell,
       },
       async (state) => {
-        if (observer !== undefined) {
-          await observeClean(observer, state, this.#named, this.#sink);
-        }
+        if (observer !== undefined) await this.#tellClean(observer, state);
+        for (const [b, asked] of watched) await this.#tellBranch(members, b, asked, state);
         if (state.layer === this.#model.layers.length - 1) {
           const clean = await this.#readAnswer(state, observer !== undefined);
           await this.#readBranches(state, members, clean);
@@ -195,6 +209,45 @@ class Runner {
       },
       this.#settings.signal,
     );
+  }
+
+  async #tellClean(observer: CleanObserver, state: LayerState): Promise<void> {
+    const width = this.#model.spec.decoder.hiddenSize;
+    const reading = await this.#reader.read(observer, {
+      layer: state.layer,
+      row: (position) => state.hidden.subarray(position * width, (position + 1) * width),
+      weights: state.weights,
+    });
+    this.#sink({
+      type: "layer.clean",
+      layer: state.layer,
+      ...reading,
+      ...(observer.mass === undefined || state.mass === undefined
+        ? {}
+        : { mass: massReading(state.mass, observer.mass.groups) }),
+    });
+  }
+
+  async #tellBranch(
+    members: readonly Queued[],
+    b: number,
+    observer: LayerObserver,
+    state: LayerState,
+  ): Promise<void> {
+    const member = members[b];
+    if (member === undefined) return;
+    const reading = await this.#reader.read(observer, {
+      layer: state.layer,
+      row: (position) => state.branchRow(b, position),
+      weights: state.branchWeights(b),
+    });
+    this.#sink({
+      type: "layer.branch",
+      experiment: member.experiment.id,
+      series: member.point.series,
+      layer: state.layer,
+      ...reading,
+    });
   }
 
   /** Reads the clean answer, and tells it when the clean run is being observed. */

@@ -33,8 +33,8 @@ export interface PassRequest {
   readonly mass?: MassRequest | undefined;
   /** Query positions whose attention weights are wanted at every layer. */
   readonly weightRows?: Int32Array | undefined;
-  /** Branches (by index) whose attention weights of `weightRows` are wanted too. */
-  readonly watched?: ReadonlySet<number> | undefined;
+  /** Branches (by index) whose attention weights are wanted too, with their query positions. */
+  readonly watched?: ReadonlyMap<number, Int32Array> | undefined;
   /** Rows that go through a layer's matrices together; bounds memory. */
   readonly maxRows: number;
   readonly limits?: AttentionLimits | undefined;
@@ -151,14 +151,15 @@ class Pass {
         const attended = await this.#attention.clean(clean, this.#request.mass);
         context = attended.context;
         mass = attended.mass;
-        weights = await this.#chosenWeights(clean);
+        const { weightRows } = this.#request;
+        if (weightRows !== undefined) weights = await this.#chosenWeights(clean, weightRows);
       }
       await this.#attention.branches(clean, parts);
       for (const [i, b] of chunk.entries()) {
         const part = parts[i];
-        if (part === undefined || !this.#request.watched?.has(b)) continue;
-        const found = await this.#chosenWeights(clean, part);
-        if (found !== undefined) branchWeights.set(b, found);
+        const rows = this.#request.watched?.get(b);
+        if (part === undefined || rows === undefined) continue;
+        branchWeights.set(b, await this.#chosenWeights(clean, rows, part));
       }
       const done = await this.#finish(layer, chunk, parts, context);
       if (withClean) next = done;
@@ -244,9 +245,11 @@ class Pass {
     return { before, after, blocks, own, context };
   }
 
-  async #chosenWeights(clean: Projected, part?: BranchRows): Promise<Float32Array | undefined> {
-    const rows = this.#request.weightRows;
-    if (rows === undefined || rows.length === 0) return undefined;
+  async #chosenWeights(
+    clean: Projected,
+    rows: Int32Array,
+    part?: BranchRows,
+  ): Promise<Float32Array> {
     const q = new Float32Array(rows.length * this.#qWidth);
     gatherRows(clean.q, rows, this.#qWidth, q, 0);
     if (part === undefined) return this.#attention.weights(clean, rows, q);
