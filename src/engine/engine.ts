@@ -91,6 +91,9 @@ export class Engine {
     }));
     const run = planAll(asked, prepared.subject);
     sink(prepared.started);
+    const { providerNote } = model.open;
+    if (providerNote !== undefined)
+      sink({ type: "notice", level: "warning", message: providerNote });
     this.#prepared = prepared;
     await this.#experiments(model, prepared, observer, run, sink, signal);
   }

@@ -34,6 +34,10 @@ export interface PlannedExperiment {
   readonly plan: ExperimentPlan;
 }
 
+/** Work that takes longer, or more working memory, is announced with a forecast. */
+const FORECAST_SECONDS = 30;
+const FORECAST_BYTES = 1.5e9;
+
 /** How passes are run. */
 export interface PassSettings {
   readonly memoryBudgetBytes: number;
@@ -106,14 +110,17 @@ class Runner {
       queue.map(({ planned }) => planned),
     );
     const clean = passWork(decoder, length, []);
-    // A sweep that costs more than the clean run waits for it, so that its charts fill first.
-    if (!this.#observed && total(work) > 2 * total(clean)) await this.#pass([], "decoder");
     const memory = planMemory(
       decoder,
       length,
       queue.map(({ planned }) => planned),
       this.#settings.memoryBudgetBytes,
     );
+    // Every further pass takes the clean rows along once more.
+    const allWork = total(work) + (memory.groups.length - 1) * total(clean);
+    await this.#forecast(allWork, memory.forecastBytes);
+    // A sweep that costs more than the clean run waits for it, so that its charts fill first.
+    if (!this.#observed && total(work) > 2 * total(clean)) await this.#pass([], "decoder");
     if (memory.groups.length > 1) {
       this.#sink({
         type: "notice",
@@ -152,6 +159,18 @@ class Runner {
         });
       }
     }
+  }
+
+  /** Says what is about to be spent, when it is much. */
+  async #forecast(multiplyAdds: number, bytes: number): Promise<void> {
+    const seconds = multiplyAdds / (await this.#model.pace());
+    if (seconds < FORECAST_SECONDS && bytes < FORECAST_BYTES) return;
+    const time = seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+    this.#sink({
+      type: "notice",
+      level: "info",
+      message: `forecast: about ${time} and up to ${(bytes / 1e9).toFixed(1)} GB of working memory`,
+    });
   }
 
   #queue(experiments: readonly PlannedExperiment[]): Queued[] {

@@ -10,7 +10,9 @@ import {
 } from "../graph/decoder.ts";
 import { patchGraph, projectorGraph, visionLayerGraph } from "../graph/vision.ts";
 import type { EngineSettings } from "../jobs.ts";
+import { measurePace } from "./pace.ts";
 import { poolTokens } from "./pooling.ts";
+import { chooseProvider } from "./provider.ts";
 import { floats, floatsOf, indices, Session, type SessionOptions } from "./session.ts";
 
 /** Models with no more weight bytes than this keep widened, packed copies of their weights. */
@@ -37,7 +39,10 @@ export type VisionProgress = (done: number, total: number) => void;
 export class OpenModel {
   readonly spec: ModelSpec;
   readonly layers: readonly LayerSessions[];
+  /** What to tell when the execution provider asked for could not be used. */
+  readonly providerNote: string | undefined;
   readonly #options: SessionOptions;
+  #pace: number | undefined;
   readonly #embedding: Session;
   readonly #attention = new Map<string, Session>();
   readonly #unembedding = new Map<Unembedding, Session>();
@@ -46,10 +51,12 @@ export class OpenModel {
   private constructor(
     spec: ModelSpec,
     options: SessionOptions,
+    providerNote: string | undefined,
     embedding: Session,
     layers: readonly LayerSessions[],
   ) {
     this.spec = spec;
+    this.providerNote = providerNote;
     this.#options = options;
     this.#embedding = embedding;
     this.layers = layers;
@@ -65,8 +72,8 @@ export class OpenModel {
     settings: EngineSettings,
     keepWidened = decoderBytes(spec) <= KEEP_WIDENED_BYTES,
   ): Promise<OpenModel> {
-    const { provider, threads } = settings;
-    const options: SessionOptions = { provider, threads, keepWidened };
+    const { provider, note } = await chooseProvider(settings.provider);
+    const options: SessionOptions = { provider, threads: settings.threads, keepWidened };
     const open = (graph: Uint8Array) =>
       Session.open(graph, spec.root, options).catch((error: unknown) => {
         throw new ModelError(`${spec.root}: ONNX Runtime refused a graph: ${String(error)}`);
@@ -78,7 +85,13 @@ export class OpenModel {
         residual: await open(residualGraph(spec.root, spec.decoder, layer)),
       });
     }
-    return new OpenModel(spec, options, await open(embeddingGraph(spec)), layers);
+    return new OpenModel(spec, options, note, await open(embeddingGraph(spec)), layers);
+  }
+
+  /** The machine's pace in multiply-adds a second, measured once. */
+  async pace(): Promise<number> {
+    this.#pace ??= await measurePace(this.#options);
+    return this.#pace;
   }
 
   /** The attention session of a variant; weight-free, shared by all layers. */

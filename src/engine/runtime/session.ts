@@ -3,7 +3,7 @@ import type { Provider } from "../jobs.ts";
 
 /** How sessions compute; the same for every session of a model. */
 export interface SessionOptions {
-  readonly provider: Provider;
+  readonly provider: Exclude<Provider, "auto">;
   /** 0 lets ONNX Runtime choose. */
   readonly threads: number;
   /**
@@ -52,7 +52,7 @@ export class Session {
         : { optimization: { disable_specified_optimizers: "ConstantFolding" } }),
     };
     const session = await ort.InferenceSession.create(model, {
-      executionProviders: [options.provider === "auto" ? "cpu" : options.provider],
+      executionProviders: [options.provider],
       ...(options.threads > 0 ? { intraOpNumThreads: options.threads } : {}),
       interOpNumThreads: 1,
       // Each session would keep an arena at its own peak; the process's allocator is shared instead.

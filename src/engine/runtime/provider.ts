@@ -1,0 +1,52 @@
+import { listSupportedBackends } from "onnxruntime-node";
+import { Graph } from "../graph/onnx.ts";
+import type { Provider } from "../jobs.ts";
+import { floats, Session } from "./session.ts";
+
+/** A provider that works here, and what to tell when it is not the one asked for. */
+export interface ChosenProvider {
+  readonly provider: Exclude<Provider, "auto">;
+  readonly note: string | undefined;
+}
+
+/**
+ * Finds the execution provider to use: the one asked for when it is part of this build and runs a
+ * small graph, else the CPU, with a note that says why. `auto` prefers CUDA, silently.
+ */
+export async function chooseProvider(asked: Provider): Promise<ChosenProvider> {
+  if (asked === "cpu") return { provider: "cpu", note: undefined };
+  const wanted = asked === "auto" ? "cuda" : asked;
+  const problem = await providerProblem(wanted);
+  if (problem === undefined) return { provider: wanted, note: undefined };
+  return {
+    provider: "cpu",
+    note:
+      asked === "auto"
+        ? undefined
+        : `the execution provider "${asked}" cannot be used (${problem}); the CPU is used instead`,
+  };
+}
+
+async function providerProblem(
+  provider: Exclude<Provider, "auto" | "cpu">,
+): Promise<string | undefined> {
+  if (!listSupportedBackends().some(({ name }) => name === provider)) {
+    return `ONNX Runtime has no such provider on ${process.platform}-${process.arch}`;
+  }
+  const g = new Graph("");
+  const x = g.input("x", ["n", 2]);
+  g.output("y", g.op("MatMul", [x, g.floats(Float32Array.of(1, 2, 3, 4), [2, 2])]), ["n", 2]);
+  try {
+    const session = await Session.open(g.encode(), "", { provider, threads: 0, keepWidened: true });
+    await session.run({ x: floats(Float32Array.of(1, 1), [1, 2]) });
+    await session.release();
+    return undefined;
+  } catch (error) {
+    return firstLine(error);
+  }
+}
+
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return (message.split("\n")[0] ?? message).slice(0, 200);
+}
