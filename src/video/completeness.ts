@@ -63,7 +63,7 @@ async function checkSegment(path: string, file: FileHandle, size: number): Promi
   if (header === null) return;
   const at = header.end + header.size;
   const segment = await bytesAt(file, at, 12);
-  if (segment.length < 5) return refuse(path, at + 12 - size);
+  if (segment.length < 12) return refuse(path, at + 12 - size);
   if (segment.readUInt32BE(0) !== SEGMENT) return;
   const length = elementSize(segment, 4);
   // A live recording does not know its length.

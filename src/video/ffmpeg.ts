@@ -49,8 +49,11 @@ export interface DecodedFrame {
   rgb(): RgbImage;
 }
 
-/** How chroma is brought to full resolution: as PyAV does by default, or as Pillow does. */
-export type Chroma = "pyav" | "pillow";
+/**
+ * A clip's frames become the RGB that PyAV gives. A still becomes the RGB that Pillow gives: chroma is
+ * interpolated, and a damaged picture is an error where a clip would show it as far as it goes.
+ */
+export type Content = "clip" | "still";
 
 /** A stream's decoder and the conversion of its frames to RGB. Close it after use. */
 export class FrameDecoder {
@@ -58,14 +61,14 @@ export class FrameDecoder {
   readonly #context: Library.CodecContext;
   readonly #scaler: Library.SoftwareScaleContext;
   readonly #frame: Library.Frame;
-  readonly #chroma: Chroma;
+  readonly #content: Content;
   readonly #path: string;
 
   /** @throws InputError when there is no decoder for the codec */
-  constructor(ffmpeg: FFmpeg, path: string, stream: Library.Stream, chroma: Chroma) {
+  constructor(ffmpeg: FFmpeg, path: string, stream: Library.Stream, content: Content) {
     const { lib } = ffmpeg;
     this.#ffmpeg = ffmpeg;
-    this.#chroma = chroma;
+    this.#content = content;
     this.#path = path;
     const codec = lib.Codec.findDecoder(stream.codecpar.codecId);
     const name = lib.avGetCodecName(stream.codecpar.codecId) ?? "unknown";
@@ -76,10 +79,11 @@ export class FrameDecoder {
     this.#context.pktTimebase = stream.timeBase;
     this.#context.threadCount = 0;
     this.#context.setOption("max_pixels", MAX_PIXELS);
+    if (content === "still") this.#context.setOption("err_detect", "explode");
     const opened = this.#context.open2Sync(codec, null);
     this.#scaler = new lib.SoftwareScaleContext();
     this.#scaler.allocContext();
-    const flags = chroma === "pyav" ? "bilinear" : "bilinear+full_chroma_int+accurate_rnd";
+    const flags = content === "clip" ? "bilinear" : "bilinear+full_chroma_int+accurate_rnd";
     this.#scaler.setOption("sws_flags", flags);
     this.#frame = new lib.Frame();
     this.#frame.alloc();
@@ -126,7 +130,7 @@ export class FrameDecoder {
     // Transfer and primaries are left alone, as everywhere in this field; some tags are refused.
     frame.colorTrc = c.AVCOL_TRC_UNSPECIFIED;
     frame.colorPrimaries = c.AVCOL_PRI_UNSPECIFIED;
-    const odd = this.#chroma === "pillow" && subsampled(lib.avGetPixFmtName(frame.format as never));
+    const odd = this.#content === "still" && subsampled(lib.avGetPixFmtName(frame.format as never));
     if (odd) {
       // Chroma of an odd-sized still covers one pixel more than the picture: scaling must be by 2.
       frame.width += width % 2;

@@ -124,7 +124,7 @@ async function readImage(path: string): Promise<RgbImage> {
     format.findStreamInfoSync(null);
     const [stream] = format.streams;
     if (stream === undefined || format.readFrameSync(packet) < 0) throw damaged;
-    decoder = new FrameDecoder(ffmpeg, path, stream, "pillow");
+    decoder = new FrameDecoder(ffmpeg, path, stream, "still");
     for (const input of [packet, null]) {
       for (const frame of decoder.decode(input)) {
         return upright(frame.rgb(), orientationOf(frame.displayMatrix()));

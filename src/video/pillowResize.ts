@@ -121,7 +121,8 @@ function weights(
 
 /** 8 bits from a fixed-point sum; typed arrays would wrap where Pillow clips. */
 function clip(sum: number): number {
-  return Math.max(0, Math.min(255, sum >> PRECISION));
+  const value = sum >> PRECISION;
+  return (value & ~255) === 0 ? value : value < 0 ? 0 : 255;
 }
 
 const HALF = 1 << (PRECISION - 1);
@@ -142,9 +143,9 @@ function resizeRows(image: RgbImage, from: number, to: number, across: Weights):
       const end = begin + (count[x] as number);
       for (let k = begin; k < end; k++, pixel += 3) {
         const weight = values[k] as number;
-        r += (data[pixel] as number) * weight;
-        g += (data[pixel + 1] as number) * weight;
-        b += (data[pixel + 2] as number) * weight;
+        r = (r + Math.imul(data[pixel] as number, weight)) | 0;
+        g = (g + Math.imul(data[pixel + 1] as number, weight)) | 0;
+        b = (b + Math.imul(data[pixel + 2] as number, weight)) | 0;
       }
       out[at++] = clip(r);
       out[at++] = clip(g);
@@ -170,7 +171,7 @@ function resizeColumns(
       const weight = values[y * stride + k] as number;
       const row = ((first[y] as number) - firstRow + k) * bytes;
       for (let x = 0; x < bytes; x++) {
-        sums[x] = (sums[x] as number) + (rows[row + x] as number) * weight;
+        sums[x] = (sums[x] as number) + Math.imul(rows[row + x] as number, weight);
       }
     }
     for (let x = 0; x < bytes; x++) out[y * bytes + x] = clip(sums[x] as number);

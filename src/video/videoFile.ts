@@ -129,7 +129,7 @@ export class VideoFile {
    * @param onPacket is told of each packet before it is decoded
    */
   *decode(onPacket?: (facts: PacketFacts) => void): Generator<DecodedFrame> {
-    this.#decoder ??= new FrameDecoder(this.#ffmpeg, this.path, this.#stream, "pyav");
+    this.#decoder ??= new FrameDecoder(this.#ffmpeg, this.path, this.#stream, "clip");
     for (let facts = this.nextPacket(); facts !== null; facts = this.nextPacket()) {
       onPacket?.(facts);
       yield* this.#decoder.decode(this.#packet);
