@@ -19,8 +19,16 @@ import { type PlannedExperiment, runExperiments } from "./experiments/run.ts";
 import { readModelSpec } from "./families/registry.ts";
 import { type ModelSpec, tokenGrid } from "./families/spec.ts";
 import type { AnalysisJob, EngineSettings, ExperimentRequest, Observations } from "./jobs.ts";
-import { type LoadedModel, type PreparedRun, prepareRun, VisionCache } from "./prepare.ts";
-import { OpenModel } from "./runtime/model.ts";
+import {
+  type LoadedModel,
+  type PreparedRun,
+  preparePrompt,
+  prepareRun,
+  VisionCache,
+} from "./prepare.ts";
+import { OpenModel, visionMultiplyAdds } from "./runtime/model.ts";
+import { forecastPasses } from "./trace/memory.ts";
+import { planBranches } from "./trace/plan.ts";
 
 /** What a checkpoint is: plain data, read without opening its graphs. */
 export interface ModelDescription {
@@ -43,6 +51,13 @@ export interface ModelDescription {
   readonly visionLayers: number;
   readonly imageSize: number;
   readonly supported: true;
+}
+
+/** Time and memory a job is expected to need. */
+export interface JobForecast {
+  readonly seconds: number;
+  /** Working memory beside the mapped weights. */
+  readonly bytes: number;
 }
 
 /** Clips whose video tokens are kept. */
@@ -112,6 +127,33 @@ export class Engine {
     const { model, prepared } = this.#current();
     const run = planAll([{ id, request }], prepared.subject);
     await this.#experiments(model, prepared, undefined, run, sink, signal);
+  }
+
+  /**
+   * What a job will need, known without decoding its clip.
+   *
+   * @throws ModelError, InputError as `run` would.
+   */
+  async forecast(job: AnalysisJob): Promise<JobForecast> {
+    const model = await this.#load(job.model);
+    const { subject, frames } = preparePrompt(model, job);
+    const { planned } = planAll(
+      job.experiments.map((request, i) => ({ id: String(i), request })),
+      subject,
+    );
+    const { decoder } = model.open.spec;
+    const branches = planned.flatMap(({ plan }) => plan.points.map(({ branch }) => branch));
+    const { memory, multiplyAdds } = forecastPasses(
+      decoder,
+      subject.length,
+      planBranches(branches, subject.length, decoder.layers.length),
+      this.#settings.memoryBudgetBytes,
+    );
+    const vision = visionMultiplyAdds(model.open.spec.vision, frames);
+    return {
+      seconds: (multiplyAdds + vision) / (await model.open.pace()),
+      bytes: memory.forecastBytes,
+    };
   }
 
   /** Observes the clean run prepared last once more, with other observations. */

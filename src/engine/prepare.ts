@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
-import { runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
-import { renderPrompt } from "../prompts/templates.ts";
+import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
+import { type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
 import { type EventSink, RUN_FORMAT, RUN_FORMAT_VERSION, type RunEventOf } from "../runs/events.ts";
 import type { ImageProcessorSpec } from "../video/imageProcessor.ts";
 import { cropRectangle, preprocess } from "../video/preprocess.ts";
@@ -62,6 +62,33 @@ export class VisionCache {
   }
 }
 
+/** A prompt before its clip is looked at. */
+export interface RenderedRun {
+  readonly rendered: RenderedPrompt;
+  readonly tokens: PromptTokens;
+  readonly subject: Subject;
+  /** Frames the clip will be sampled at. */
+  readonly frames: number;
+}
+
+/**
+ * Renders and tokenises a job's prompt.
+ *
+ * @throws InputError when the prompt cannot be used.
+ */
+export function preparePrompt(model: LoadedModel, job: AnalysisJob): RenderedRun {
+  const { spec } = model.open;
+  const frames = job.clip.frames ?? job.prompt.frames ?? spec.frames;
+  const rendered = renderPrompt(job.prompt, {
+    template: spec.template,
+    placeholder: model.tokenizer.tokenText(spec.imageTokenId),
+  });
+  const tokens = tokenizePrompt(rendered, model.tokenizer, tokenGrid(spec, frames));
+  const { groups, length } = tokens;
+  const { layers, heads } = spec.decoder;
+  return { rendered, tokens, subject: { groups, length, layers: layers.length, heads }, frames };
+}
+
 /**
  * Samples the clip, encodes its frames, renders and tokenises the prompt, and merges both.
  *
@@ -75,14 +102,9 @@ export async function prepareRun(
   signal: AbortSignal,
 ): Promise<PreparedRun> {
   const { spec } = model.open;
-  const wanted = job.clip.frames ?? job.prompt.frames ?? spec.frames;
-  const clip = withPromptRange(job);
   // The prompt is checked first: a mistake in it should not wait for the video.
-  const rendered = renderPrompt(job.prompt, {
-    template: spec.template,
-    placeholder: model.tokenizer.tokenText(spec.imageTokenId),
-  });
-  const tokens = tokenizePrompt(rendered, model.tokenizer, tokenGrid(spec, wanted));
+  const { rendered, tokens, subject, frames: wanted } = preparePrompt(model, job);
+  const clip = withPromptRange(job);
 
   sink({ type: "progress", phase: "video", done: 0, total: 1 });
   const sampled = await sampleFrames(
@@ -116,12 +138,7 @@ export async function prepareRun(
       const { length, groups } = tokens;
       return observerOf(observe, { length, groups, videoStart: tokens.videoStart, videoEnd });
     },
-    subject: {
-      groups: tokens.groups,
-      length: tokens.length,
-      layers: spec.decoder.layers.length,
-      heads: spec.decoder.heads,
-    },
+    subject,
     frames,
     started: {
       type: "run.started",

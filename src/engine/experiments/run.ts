@@ -1,7 +1,7 @@
 import type { EventSink, RunOption } from "../../runs/events.ts";
 import type { ExperimentRequest, Observations } from "../jobs.ts";
 import type { OpenModel } from "../runtime/model.ts";
-import { passWork, planMemory } from "../trace/memory.ts";
+import { forecastPasses, passWork, total } from "../trace/memory.ts";
 import type { LayerState } from "../trace/pass.ts";
 import { runPass } from "../trace/pass.ts";
 import { type PlannedBranch, planBranches } from "../trace/plan.ts";
@@ -102,25 +102,15 @@ class Runner {
 
   async run(experiments: readonly PlannedExperiment[]): Promise<void> {
     const queue = this.#queue(experiments);
-    const { decoder } = this.#model.spec;
-    const { length } = this.#prompt;
-    const work = passWork(
-      decoder,
-      length,
-      queue.map(({ planned }) => planned),
-    );
-    const clean = passWork(decoder, length, []);
-    const memory = planMemory(
-      decoder,
-      length,
+    const { memory, multiplyAdds, work, clean } = forecastPasses(
+      this.#model.spec.decoder,
+      this.#prompt.length,
       queue.map(({ planned }) => planned),
       this.#settings.memoryBudgetBytes,
     );
-    // Every further pass takes the clean rows along once more.
-    const allWork = total(work) + (memory.groups.length - 1) * total(clean);
-    await this.#forecast(allWork, memory.forecastBytes);
+    await this.#tellForecast(multiplyAdds, memory.forecastBytes);
     // A sweep that costs more than the clean run waits for it, so that its charts fill first.
-    if (!this.#observed && total(work) > 2 * total(clean)) await this.#pass([], "decoder");
+    if (!this.#observed && total(work) > 2 * clean) await this.#pass([], "decoder");
     if (memory.groups.length > 1) {
       this.#sink({
         type: "notice",
@@ -162,7 +152,7 @@ class Runner {
   }
 
   /** Says what is about to be spent, when it is much. */
-  async #forecast(multiplyAdds: number, bytes: number): Promise<void> {
+  async #tellForecast(multiplyAdds: number, bytes: number): Promise<void> {
     const seconds = multiplyAdds / (await this.#model.pace());
     if (seconds < FORECAST_SECONDS && bytes < FORECAST_BYTES) return;
     const time = seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
@@ -380,8 +370,4 @@ function optionsOf(
       options.map(({ label }, i) => [label, read.chosen[row * columns + i] ?? 0]),
     ),
   };
-}
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
 }

@@ -209,3 +209,15 @@ export function decoderBytes(spec: ModelSpec): number {
   const total = perLayer.reduce((sum, bytes) => sum + bytes, 0);
   return total + embedding.length + (head === embedding ? 0 : head.length);
 }
+
+/** Multiply-adds of the vision tower over some frames. */
+export function visionMultiplyAdds(vision: ModelSpec["vision"], frames: number): number {
+  const tokens = (vision.imageSize / vision.patchSize) ** 2 + 1;
+  const perLayer = vision.layers.map(({ query, key, value, out, up, down }) =>
+    [query, key, value, out, up, down].reduce(
+      (sum, { weight }) => sum + weight.shape.reduce((a, b) => a * b, 1),
+      2 * tokens * vision.hiddenSize,
+    ),
+  );
+  return frames * tokens * perLayer.reduce((sum, work) => sum + work, 0);
+}

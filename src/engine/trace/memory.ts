@@ -88,3 +88,33 @@ export function passWork(
     return rows * perRow;
   });
 }
+
+/** What branches will cost together, clean rows included. */
+export interface PassForecast {
+  readonly memory: MemoryPlan;
+  /** Of every layer, all groups of branches together but the clean rows once. */
+  readonly work: readonly number[];
+  /** Multiply-adds of all passes; each further group takes the clean rows along again. */
+  readonly multiplyAdds: number;
+  /** Multiply-adds of the clean rows alone. */
+  readonly clean: number;
+}
+
+/** Plans memory and counts work for branches over a prompt of `length` positions. */
+export function forecastPasses(
+  decoder: DecoderSpec,
+  length: number,
+  planned: readonly PlannedBranch[],
+  budgetBytes: number,
+): PassForecast {
+  const memory = planMemory(decoder, length, planned, budgetBytes);
+  const work = passWork(decoder, length, planned);
+  const clean = total(passWork(decoder, length, []));
+  const multiplyAdds = total(work) + (memory.groups.length - 1) * clean;
+  return { memory, work, multiplyAdds, clean };
+}
+
+/** The sum of some numbers. */
+export function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
