@@ -64,6 +64,8 @@ export class LayerChart {
       const dataset: Dataset = datasets[index] ?? { data: [] };
       datasets[index] = dataset;
       Object.assign(dataset, this.#style(series, figure));
+      if (figure.stacked === true) dataset.fill = index === 0 ? "origin" : "-1";
+      else dataset.fill = false;
       dataset.data = Array.from({ length: figure.layers }, (_, layer) => ({
         x: layer + 1,
         y: series.values[layer] ?? null,
@@ -163,7 +165,6 @@ export class LayerChart {
       label: series.name,
       borderColor: color,
       backgroundColor: figure.stacked ? alpha(color, 0.55) : color,
-      fill: figure.stacked === true ? "-1" : false,
       borderWidth: series.emphasised ? 3 : 1.5,
       borderDash: figure.stacked ? [] : [...(DASHES[series.slot % DASHES.length] ?? [])],
       pointStyle: SHAPES[series.slot % SHAPES.length] ?? "circle",

@@ -4,6 +4,7 @@ import { el, show } from "./dom.ts";
 import type { Topic } from "./store.ts";
 import { onThemeChange, readTheme } from "./theme.ts";
 import { AnswerView } from "./views/answer.ts";
+import { AttentionView } from "./views/attention.ts";
 import { Header } from "./views/header.ts";
 import { KnockoutView } from "./views/knockout.ts";
 import { LayerBar } from "./views/layer-bar.ts";
@@ -48,6 +49,7 @@ export class Panel {
       place(new AnswerView(context), "Answer"),
       place(new KnockoutView(context), "Knockout"),
       place(new LensView(context), "Lens"),
+      place(new AttentionView(context), "Attention"),
     ];
     this.#places = [...input, ...results];
     root.replaceChildren(

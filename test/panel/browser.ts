@@ -96,7 +96,7 @@ export interface OpenOptions {
 
 /** The browser with a server of the panel's page; one per test file. */
 export class PanelBrowser {
-  readonly #browser: Browser;
+  readonly browser: Browser;
   readonly #server: Server;
   readonly #origin: string;
   /** Console errors and uncaught exceptions of all pages, in order. */
@@ -105,7 +105,7 @@ export class PanelBrowser {
   readonly pages = new Map<string, string>();
 
   private constructor(browser: Browser, server: Server, origin: string) {
-    this.#browser = browser;
+    this.browser = browser;
     this.#server = server;
     this.#origin = origin;
   }
@@ -152,7 +152,7 @@ export class PanelBrowser {
   /** A fresh page of the panel under its real content-security policy, with the fake host in it. */
   async open(options: OpenOptions = {}, path = "/"): Promise<Page> {
     const { theme = "vscode-dark", width = 1200, height = 900, scale = 1 } = options;
-    const page = await this.#browser.newPage({
+    const page = await this.browser.newPage({
       viewport: { width, height },
       deviceScaleFactor: scale,
       reducedMotion: options.reducedMotion === true ? "reduce" : "no-preference",
@@ -193,7 +193,7 @@ export class PanelBrowser {
   }
 
   async stop(): Promise<void> {
-    await this.#browser.close();
+    await this.browser.close();
     this.#server.closeAllConnections();
     this.#server.close();
   }

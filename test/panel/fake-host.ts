@@ -69,6 +69,30 @@ export class FakeHost {
     });
   }
 
+  #deltas: number[] = [];
+  #watching = false;
+
+  /** Notes the time between animation frames until `frameDeltas` is called. */
+  watchFrames(): void {
+    this.#deltas = [];
+    this.#watching = true;
+    let last = performance.now();
+    const step = (now: number) => {
+      this.#deltas.push(now - last);
+      last = now;
+      if (this.#watching) requestAnimationFrame(step);
+    };
+    requestAnimationFrame((now) => {
+      last = now;
+      requestAnimationFrame(step);
+    });
+  }
+
+  frameDeltas(): number[] {
+    this.#watching = false;
+    return this.#deltas;
+  }
+
   async receive(message: RequestMessage): Promise<void> {
     this.requests.push({ name: message.name, params: message.params });
     const guard = (name: PanelRequestName) => {

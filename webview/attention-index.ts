@@ -1,0 +1,99 @@
+import type { AttentionReading, MassReading, Tensor } from "../src/runs/events.ts";
+import { tensorNumbers } from "./lens-index.ts";
+import type { Store } from "./store.ts";
+
+/** Numbers [start, start + length) of a tensor, widened from half precision where needed. */
+function slice(tensor: Tensor, start: number, length: number) {
+  return tensorNumbers({ dtype: tensor.dtype, data: tensor.data.subarray(start, start + length) });
+}
+
+/** A reading that holds a query's row; per-head readings win over averaged ones when asked for. */
+function readingOf(store: Store, layer: number, query: number, perHead: boolean) {
+  const readings = store.layers[layer]?.attention.filter((r) => r.queries.includes(query)) ?? [];
+  return (
+    readings.find((reading: AttentionReading) => reading.headAveraged !== perHead) ??
+    (perHead ? undefined : readings[0])
+  );
+}
+
+/** Whether any layer holds this query's attention, averaged or per head. */
+export function hasAttention(store: Store, query: number, perHead = false): boolean {
+  return store.layers.some((_, layer) => readingOf(store, layer, query, perHead) !== undefined);
+}
+
+/**
+ * Attention weights of one query position over all positions after a layer's softmax, averaged over
+ * heads, or of one head; shape [S]. Undefined when the run does not hold them.
+ */
+export function attentionRow(
+  store: Store,
+  layer: number,
+  query: number,
+  head: number | null,
+): Float32Array | Int32Array | Uint8Array | undefined {
+  const reading = readingOf(store, layer, query, head !== null);
+  if (reading === undefined) return undefined;
+  const [heads = 0, queries = 0, length = 0] = reading.weights.shape;
+  const row = reading.queries.indexOf(query);
+  if (head !== null) {
+    if (head >= heads) return undefined;
+    return slice(reading.weights, (head * queries + row) * length, length);
+  }
+  if (heads === 1) return slice(reading.weights, row * length, length);
+  const mean = new Float32Array(length);
+  for (let h = 0; h < heads; h += 1) {
+    const part = slice(reading.weights, (h * queries + row) * length, length);
+    part.forEach((value, i) => {
+      mean[i] = (mean[i] ?? 0) + value / heads;
+    });
+  }
+  return mean;
+}
+
+/** Query and key groups of the run's mass readings. */
+export function massGroups(store: Store): { queries: readonly string[]; keys: readonly string[] } {
+  const mass = store.layers.find((layer) => layer?.mass !== undefined)?.mass;
+  return { queries: mass?.queryGroups ?? [], keys: mass?.keyGroups ?? [] };
+}
+
+/** Attention that a query group's positions give to a key group, by head; undefined when not read. */
+export function massByHead(
+  mass: MassReading | undefined,
+  query: string,
+  key: string,
+): Float32Array | undefined {
+  if (mass === undefined) return undefined;
+  const q = mass.queryGroups.indexOf(query);
+  const k = mass.keyGroups.indexOf(key);
+  if (q < 0 || k < 0) return undefined;
+  const [heads = 0, queries = 0, keys = 0] = mass.mass.shape;
+  const numbers = tensorNumbers(mass.mass);
+  return Float32Array.from(
+    { length: heads },
+    (_, head) => numbers[(head * queries + q) * keys + k] ?? 0,
+  );
+}
+
+/**
+ * Attention of each frame's tokens to all earlier frames, mean over the frames from the second on, by
+ * head; undefined when the run's groups are not by frame.
+ */
+export function crossFrameMass(mass: MassReading | undefined): Float32Array | undefined {
+  if (mass === undefined) return undefined;
+  const frames = mass.queryGroups
+    .map((name, index) => ({ name, index, key: mass.keyGroups.indexOf(name) }))
+    .filter(({ name, key }) => name.startsWith("frame:") && key >= 0)
+    .sort((a, b) => Number(a.name.slice(6)) - Number(b.name.slice(6)));
+  if (frames.length < 2) return undefined;
+  const [heads = 0, queries = 0, keys = 0] = mass.mass.shape;
+  const numbers = tensorNumbers(mass.mass);
+  return Float32Array.from({ length: heads }, (_, head) => {
+    let sum = 0;
+    frames.forEach((frame, i) => {
+      for (const earlier of frames.slice(0, i)) {
+        sum += numbers[(head * queries + frame.index) * keys + earlier.key] ?? 0;
+      }
+    });
+    return sum / (frames.length - 1);
+  });
+}
