@@ -1,0 +1,116 @@
+import {
+  RUN_FORMAT_VERSION,
+  type RunEvent,
+  runEvent,
+  TENSOR_DTYPES,
+  type Tensor,
+  type TensorElement,
+} from "./events.ts";
+
+/** A tensor as it stands in the file: base64 of its little-endian elements. */
+interface StoredTensor {
+  readonly dtype: TensorElement;
+  readonly shape: readonly number[];
+  readonly base64: string;
+}
+
+const ARRAY_OF = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u8: Uint8Array } as const;
+
+/** Longest part of a validation message that is passed on: a hostile line can make it very long. */
+const MAX_REASON = 200;
+
+/**
+ * An event as one line of the run file, without its line break. Tensors become
+ * `{dtype, shape, base64}`; the machine must be little-endian, as all that the engine runs on are.
+ */
+export function encodeEvent(event: RunEvent): string {
+  return JSON.stringify(event, (_, value: unknown) => (isTensor(value) ? store(value) : value));
+}
+
+/** What one line of a run file holds: an event, or the reason why it is none. */
+export type DecodedLine =
+  | { readonly kind: "event"; readonly event: RunEvent }
+  | { readonly kind: "problem"; readonly message: string };
+
+/** Reads one line of a run file. Never throws, whatever the line holds. */
+export function decodeEvent(line: string): DecodedLine {
+  let value: unknown;
+  try {
+    value = JSON.parse(line, (_, part: unknown) => (isStored(part) ? restore(part) : part));
+  } catch {
+    return problem("is not JSON");
+  }
+  const type = typeOf(value);
+  if (type === undefined) return problem("is not an event: it has no type");
+  if (!KNOWN_TYPES.has(type)) return problem(`has an event of an unknown type, ${quote(type)}`);
+  const parsed = runEvent.safeParse(value);
+  if (parsed.success) return { kind: "event", event: parsed.data };
+  const [issue] = parsed.error.issues;
+  const where = issue === undefined || issue.path.length === 0 ? "" : ` ${issue.path.join(".")}:`;
+  return problem(cut(`is not a valid ${type} event:${where} ${issue?.message ?? "wrong fields"}`));
+}
+
+/** A sentence for a run that a newer version wrote; undefined when this version knows its format. */
+export function newerVersion(event: RunEvent): string | undefined {
+  if (event.type !== "run.started" || event.version <= RUN_FORMAT_VERSION) return undefined;
+  return (
+    `was written by a newer Flowprobe (format version ${event.version}; this one reads version ` +
+    `${RUN_FORMAT_VERSION}): some of it may be missing here`
+  );
+}
+
+const KNOWN_TYPES: ReadonlySet<string> = new Set(
+  runEvent.options.map(({ shape }) => shape.type.value),
+);
+
+function problem(message: string): DecodedLine {
+  return { kind: "problem", message };
+}
+
+function typeOf(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || !("type" in value)) return undefined;
+  return typeof value.type === "string" ? value.type : undefined;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(cut(text));
+}
+
+function cut(text: string): string {
+  return text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
+}
+
+function isTensor(value: unknown): value is Tensor {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "dtype" in value &&
+    "data" in value &&
+    ArrayBuffer.isView(value.data)
+  );
+}
+
+function store({ dtype, shape, data }: Tensor): StoredTensor {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return { dtype, shape, base64: bytes.toString("base64") };
+}
+
+function isStored(value: unknown): value is StoredTensor {
+  if (typeof value !== "object" || value === null) return false;
+  const { dtype, shape, base64 } = value as Partial<Record<keyof StoredTensor, unknown>>;
+  return (
+    typeof base64 === "string" &&
+    Array.isArray(shape) &&
+    TENSOR_DTYPES.some((element) => element === dtype)
+  );
+}
+
+/** The tensor, or the value as it stands when its bytes are no whole number of elements. */
+function restore(stored: StoredTensor): Tensor | StoredTensor {
+  const { dtype, shape, base64 } = stored;
+  const ArrayType = ARRAY_OF[dtype];
+  // Copied, so that the array is aligned and does not keep a larger buffer alive.
+  const bytes = Uint8Array.from(Buffer.from(base64, "base64"));
+  if (bytes.length % ArrayType.BYTES_PER_ELEMENT !== 0) return stored;
+  return { dtype, shape, data: new ArrayType(bytes.buffer) };
+}

@@ -1,0 +1,60 @@
+import type { RunEvent, RunEventOf } from "./events.ts";
+
+/** An experiment of a run, as far as it came. */
+export interface RecordedExperiment {
+  readonly id: string;
+  readonly kind: RunEventOf<"experiment.started">["kind"];
+  /** What was cut: two experiments with the same kind and recipe are the same. */
+  readonly recipe: Readonly<Record<string, unknown>>;
+  readonly results: readonly RunEventOf<"branch.result">[];
+  /** Whether it came to its end; one that did not is made again when a run is resumed. */
+  readonly complete: boolean;
+}
+
+/**
+ * The experiments of a run, in the order in which they were begun. An id that begins anew (a run that
+ * was resumed under the same ids) replaces its earlier attempt.
+ */
+export function experimentsOf(events: readonly RunEvent[]): RecordedExperiment[] {
+  const found = new Map<string, RecordedExperiment & { results: RunEventOf<"branch.result">[] }>();
+  for (const event of events) {
+    if (event.type === "experiment.started") {
+      const { experiment: id, kind, recipe } = event;
+      found.delete(id);
+      found.set(id, { id, kind, recipe, results: [], complete: false });
+    } else if (event.type === "branch.result") {
+      found.get(event.experiment)?.results.push(event);
+    } else if (event.type === "experiment.finished") {
+      const experiment = found.get(event.experiment);
+      if (experiment !== undefined) found.set(experiment.id, { ...experiment, complete: true });
+    }
+  }
+  return [...found.values()];
+}
+
+/**
+ * Passes events on, giving each experiment whose id is taken a new one ("knockout-1" becomes
+ * "knockout-1.2"), so that a run that is continued keeps its experiments apart.
+ *
+ * @param taken ids that the run holds already.
+ */
+export function withFreshExperimentIds(
+  taken: Iterable<string>,
+  sink: (event: RunEvent) => void,
+): (event: RunEvent) => void {
+  const used = new Set(taken);
+  const names = new Map<string, string>();
+  const fresh = (id: string) => {
+    let name = id;
+    for (let again = 2; used.has(name); again++) name = `${id}.${again}`;
+    used.add(name);
+    names.set(id, name);
+    return name;
+  };
+  return (event) => {
+    if (!("experiment" in event)) sink(event);
+    else if (event.type === "experiment.started") {
+      sink({ ...event, experiment: fresh(event.experiment) });
+    } else sink({ ...event, experiment: names.get(event.experiment) ?? event.experiment });
+  };
+}

@@ -1,0 +1,38 @@
+import { basename, extname, join } from "node:path";
+import { RUN_FILE_SUFFIX } from "./file.ts";
+
+/** Longest part of a file name that comes from a clip's or a question's name. */
+const MAX_PART = 80;
+
+/** A text as a part of a file name: letters, digits, dashes and underscores of any language. */
+export function fileNamePart(text: string): string {
+  const plain = text.replace(/[^\p{L}\p{N}_]+/gu, "-").replace(/^-+|-+$/g, "");
+  return plain.slice(0, MAX_PART) || "run";
+}
+
+/** Local time as `20261124-153012`. */
+export function timeStamp(now: Date): string {
+  const digits = (value: number) => String(value).padStart(2, "0");
+  const day = `${now.getFullYear()}${digits(now.getMonth() + 1)}${digits(now.getDate())}`;
+  return `${day}-${digits(now.getHours())}${digits(now.getMinutes())}${digits(now.getSeconds())}`;
+}
+
+/**
+ * Path of a new run of a clip: `<clip>.<question id>.<time>.flow.jsonl`, with a number after the time
+ * when that name is taken.
+ */
+export function runFilePath(
+  folder: string,
+  clip: string,
+  questionId: string | undefined,
+  now: Date,
+  isTaken: (path: string) => boolean,
+): string {
+  const parts = [fileNamePart(basename(clip, extname(clip)))];
+  if (questionId !== undefined) parts.push(fileNamePart(questionId));
+  parts.push(timeStamp(now));
+  const stem = join(folder, parts.join("."));
+  let path = stem + RUN_FILE_SUFFIX;
+  for (let again = 2; isTaken(path); again++) path = `${stem}-${again}${RUN_FILE_SUFFIX}`;
+  return path;
+}

@@ -1,0 +1,175 @@
+import type { RunEvent, RunEventOf } from "./events.ts";
+import { experimentsOf } from "./experiments.ts";
+
+/** Samples that are exported: those the clean run answers rightly, wrongly, or all. */
+export const SAMPLE_MODES = ["correct", "wrong", "all"] as const;
+export type SampleMode = (typeof SAMPLE_MODES)[number];
+
+/** Which records are made of the runs. */
+export interface RecordOptions {
+  readonly samples: SampleMode;
+  /** One knockout target; absent: all of them. */
+  readonly target?: string;
+}
+
+/** A record as the reference's scripts write and plot it. */
+export type ReferenceRecord = Record<string, unknown>;
+
+/** A run that has a clean answer and a known right one. */
+interface Sample {
+  readonly events: readonly RunEvent[];
+  readonly started: RunEventOf<"run.started">;
+  readonly answer: RunEventOf<"answer">;
+  /** The right option's label, as in the prompt. */
+  readonly truth: string;
+  readonly correct: boolean;
+  readonly dataId: number;
+}
+
+/**
+ * Attention knockout as the reference's records (METHODS.md, "Interchange"): scores are shares of 1,
+ * `relative_diff`, `acc_base` and `acc` are percentages, layers count from 0. The accuracies are over
+ * all runs given, as the reference counts them, also when only some are recorded.
+ *
+ * @param runs the runs of one task, one for each sample; runs without a known right answer are left out.
+ */
+export function knockoutRecords(
+  runs: readonly (readonly RunEvent[])[],
+  options: RecordOptions,
+): ReferenceRecord[] {
+  const made = samplesOf(runs).flatMap((sample) => {
+    const results = knockoutResults(sample.events, options.target);
+    return results.length > 0 ? [{ sample, results }] : [];
+  });
+  const wanted = latestOfEach(made, ({ sample }) => sample);
+  const percentOfSamples = 100 / Math.max(1, wanted.length);
+  const accuracyBase = wanted.filter(({ sample }) => sample.correct).length * percentOfSamples;
+  const accuracy = new Map<string, number>();
+  const records = wanted
+    .filter(({ sample }) => isWanted(sample, options.samples))
+    .flatMap(({ sample, results }) =>
+      results.map((result) => {
+        const point = JSON.stringify([result.series, result.layer]);
+        const right = bare(result.new_answer) === sample.truth;
+        accuracy.set(point, (accuracy.get(point) ?? 0) + (right ? percentOfSamples : 0));
+        const record: ReferenceRecord = {
+          prompt: sample.started.prompt.text,
+          block_desc: result.series,
+          layer: result.layer,
+          base_score: result.base_score,
+          new_score: result.new_score,
+          relative_diff: result.relative_diff,
+          gt_score: result.gt_score,
+          new_score_gt: result.new_score_gt,
+          relative_diff_gt: result.relative_diff_gt,
+          ...identity(sample),
+          base_answer: bare(result.base_answer),
+          new_answer: bare(result.new_answer),
+          acc_base: accuracyBase,
+        };
+        return { point, record };
+      }),
+    );
+  return records.map(({ point, record }) => ({ ...record, acc: accuracy.get(point) ?? 0 }));
+}
+
+/**
+ * Layer-wise answer probability as the reference's records, from the raw variant (no final norm
+ * before the last layer), probabilities in percent.
+ */
+export function answerProbabilityRecords(
+  runs: readonly (readonly RunEvent[])[],
+  { samples }: Pick<RecordOptions, "samples">,
+): ReferenceRecord[] {
+  const read = samplesOf(runs).filter(({ events }) => layersOf(events).length > 0);
+  return latestOfEach(read, (sample) => sample)
+    .filter((sample) => isWanted(sample, samples))
+    .flatMap((sample) => layersOf(sample.events).flatMap((layer) => optionRecords(sample, layer)));
+}
+
+/** Layers read so far, each once, in order. */
+function layersOf(events: readonly RunEvent[]): RunEventOf<"layer.clean">[] {
+  const layers = new Map<number, RunEventOf<"layer.clean">>();
+  for (const event of events) if (event.type === "layer.clean") layers.set(event.layer, event);
+  return [...layers.values()].sort((a, b) => a.layer - b.layer);
+}
+
+function optionRecords(sample: Sample, event: RunEventOf<"layer.clean">): ReferenceRecord[] {
+  const { options, top } = event.raw;
+  const { prompt } = sample.started;
+  const answerId = sample.answer.answer.id;
+  const answerLabel = prompt.options.find(({ tokenId }) => tokenId === answerId)?.label;
+  const baseScore =
+    answerLabel === undefined
+      ? top.find(({ id }) => id === answerId)?.probability
+      : options[answerLabel];
+  const truthFirst = prompt.options.toSorted(
+    (a, b) => Number(b.label === sample.truth) - Number(a.label === sample.truth),
+  );
+  return truthFirst.map(({ label }) => ({
+    prompt: prompt.text,
+    layer: event.layer,
+    desc: label === sample.truth ? "True option" : "False option",
+    base_score: baseScore === undefined ? null : baseScore * 100,
+    probability: (options[label] ?? 0) * 100,
+    class: label,
+    ...identity(sample),
+    base_answer: bare(sample.answer.answer.token),
+    preds_topk: top.map(({ token }) => token),
+    probs_topk: top.map(({ probability }) => probability * 100),
+  }));
+}
+
+function identity({ started, dataId, truth }: Sample): ReferenceRecord {
+  return { video_path: started.video.path, data_id: dataId, gt: truth };
+}
+
+/** Runs that can be records: clean answer found, right option known. */
+function samplesOf(runs: readonly (readonly RunEvent[])[]): Sample[] {
+  return runs.flatMap((events, index) => {
+    const started = events.find((event) => event.type === "run.started");
+    const answer = events.findLast((event) => event.type === "answer");
+    if (started === undefined || answer === undefined) return [];
+    const { answer: truth, id, options } = started.prompt;
+    if (truth === undefined || !options.some(({ label }) => label === truth)) return [];
+    const correct = bare(answer.answer.token) === truth;
+    const dataId = id !== undefined && /^\d{1,9}$/.test(id) ? Number(id) : index;
+    return [{ events, started, answer, truth, correct, dataId }];
+  });
+}
+
+/** Entries of one clip and prompt that was run several times: the last one, in the first one's place. */
+function latestOfEach<T>(entries: readonly T[], sampleOf: (entry: T) => Sample): T[] {
+  const latest = new Map<string, T>();
+  for (const entry of entries) {
+    const { video, prompt } = sampleOf(entry).started;
+    const frames = video.frames.map(({ index }) => index);
+    latest.set(JSON.stringify([video.path, frames, prompt.text]), entry);
+  }
+  return [...latest.values()];
+}
+
+function isWanted({ correct }: Sample, samples: SampleMode): boolean {
+  return samples === "all" || correct === (samples === "correct");
+}
+
+/** Results of a run's complete sweeps; of a sweep made twice the later one. */
+function knockoutResults(
+  events: readonly RunEvent[],
+  target: string | undefined,
+): RunEventOf<"branch.result">[] {
+  const results = new Map<string, RunEventOf<"branch.result">>();
+  for (const experiment of experimentsOf(events)) {
+    if (experiment.kind !== "knockout" || !experiment.complete) continue;
+    for (const result of experiment.results) {
+      if (target !== undefined && result.detail?.target !== target) continue;
+      results.set(JSON.stringify([result.series, result.layer]), result);
+    }
+  }
+  return [...results.values()];
+}
+
+/** A token's text as the reference decodes it: without the space that begins a word. */
+function bare(token: string): string {
+  return token.trim();
+}

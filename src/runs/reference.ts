@@ -1,0 +1,172 @@
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { InputError } from "../engine/errors.ts";
+import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../engine/jobs.ts";
+import type { RunEvent } from "./events.ts";
+import { fileFailure } from "./failures.ts";
+import {
+  answerProbabilityRecords,
+  knockoutRecords,
+  type ReferenceRecord,
+  type SampleMode,
+} from "./records.ts";
+
+/** The reference's name for layer-wise answer probability, where a target's name stands. */
+export const ANSWER_PROBABILITY = "gen-prob-true-false-opt";
+export type ReferenceTarget = KnockoutTarget | typeof ANSWER_PROBABILITY;
+export const REFERENCE_TARGETS: readonly ReferenceTarget[] = [
+  ...KNOCKOUT_TARGETS,
+  ANSWER_PROBABILITY,
+];
+
+/** Tasks of the benchmarks in the order in which the reference numbers them: by name. */
+const BENCHMARK_TASKS: Readonly<Record<string, readonly string[]>> = {
+  tvbench: [
+    "Action Antonym",
+    "Action Count",
+    "Action Localization",
+    "Action Sequence",
+    "Egocentric Sequence",
+    "Moving Direction",
+    "Object Count",
+    "Object Shuffle",
+    "Scene Transition",
+    "Unexpected Action",
+  ],
+  mvbench: [
+    "Action Antonym",
+    "Action Count",
+    "Action Localization",
+    "Action Prediction",
+    "Action Sequence",
+    "Character Order",
+    "Counterfactual Inference",
+    "Egocentric Navigation",
+    "Episodic Reasoning",
+    "Fine-grained Action",
+    "Fine-grained Pose",
+    "Moving Attribute",
+    "Moving Count",
+    "Moving Direction",
+    "Object Existence",
+    "Object Interaction",
+    "Object Shuffle",
+    "Scene Transition",
+    "State Change",
+    "Unexpected Action",
+  ],
+};
+
+/** Name of the file for questions that name no task. */
+const NO_TASK = "No Task";
+
+export interface ReferenceExport {
+  readonly dataset: string;
+  /** Absent: every target that the runs hold results of. */
+  readonly targets?: readonly ReferenceTarget[];
+  /** Absent: the model's own name in the runs. */
+  readonly model?: string;
+  readonly samples: SampleMode;
+  /** Replaces files that exist. */
+  readonly overwrite?: boolean;
+}
+
+/**
+ * Writes runs in the reference's own layout, `<dataset>/<target>/<model>/jsons/<NN>_<Task>.json`, so
+ * that its plotting scripts draw them (METHODS.md, "Interchange"). NN is the task's number in the
+ * benchmark, or its place among the runs' tasks in the order of their names.
+ *
+ * @param runs one run for each sample.
+ * @returns the files written.
+ * @throws InputError when the runs hold nothing to export, are of different models, or a file exists
+ *   or cannot be written; files are checked before the first one is written.
+ */
+export async function exportReference(
+  runs: readonly (readonly RunEvent[])[],
+  folder: string,
+  options: ReferenceExport,
+): Promise<string[]> {
+  const model = options.model ?? modelOf(runs);
+  const tasks = groupByTask(runs, options.dataset);
+  const files = (options.targets ?? REFERENCE_TARGETS).flatMap((target) =>
+    tasks.flatMap(({ name, runs: members }) => {
+      const records = recordsOf(members, target, options.samples);
+      if (records.length === 0) return [];
+      const inside = join(folderName(options.dataset), target, folderName(model), "jsons");
+      return [{ path: join(folder, inside, `${name}.json`), records }];
+    }),
+  );
+  if (files.length === 0) {
+    throw new InputError(
+      "nothing to export: the reference's layout takes multiple-choice questions with a known " +
+        `answer, here only samples of which the clean run's answer is ${options.samples === "all" ? "known" : options.samples}`,
+    );
+  }
+  const taken = options.overwrite === true ? undefined : files.find(({ path }) => existsSync(path));
+  if (taken !== undefined) {
+    throw new InputError(`${taken.path}: exists already; choose another folder, or overwrite it`);
+  }
+  for (const { path, records } of files) await write(path, records);
+  return files.map(({ path }) => path);
+}
+
+function recordsOf(
+  runs: readonly (readonly RunEvent[])[],
+  target: ReferenceTarget,
+  samples: SampleMode,
+): ReferenceRecord[] {
+  return target === ANSWER_PROBABILITY
+    ? answerProbabilityRecords(runs, { samples })
+    : knockoutRecords(runs, { samples, target });
+}
+
+async function write(path: string, records: readonly ReferenceRecord[]): Promise<void> {
+  try {
+    await mkdir(join(path, ".."), { recursive: true });
+    await writeFile(path, JSON.stringify(records, null, 4));
+  } catch (error) {
+    throw fileFailure(path, "the export cannot be written", error);
+  }
+}
+
+function modelOf(runs: readonly (readonly RunEvent[])[]): string {
+  const names = new Set(runs.flatMap((events) => startedOf(events)?.model.name ?? []));
+  const [name] = names;
+  if (name === undefined) throw new InputError("nothing to export: no run has begun");
+  if (names.size === 1) return name;
+  throw new InputError(
+    `the runs are of different models (${[...names].join(", ")}); export them one by one`,
+  );
+}
+
+function startedOf(events: readonly RunEvent[]) {
+  return events.find((event) => event.type === "run.started");
+}
+
+/** Runs by task, under the name that the task's file has. */
+function groupByTask(
+  runs: readonly (readonly RunEvent[])[],
+  dataset: string,
+): { name: string; runs: (readonly RunEvent[])[] }[] {
+  const known = BENCHMARK_TASKS[dataset.toLowerCase()] ?? [];
+  const groups = new Map<string, (readonly RunEvent[])[]>();
+  for (const events of runs) {
+    const own = startedOf(events)?.prompt.task?.trim() || NO_TASK;
+    const task = known.find((name) => name.toLowerCase() === own.toLowerCase()) ?? own;
+    groups.set(task, [...(groups.get(task) ?? []), events]);
+  }
+  const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  let next = known.length;
+  return sorted.map(([task, members], place) => {
+    const listed = known.indexOf(task);
+    const number = known.length === 0 ? place : listed >= 0 ? listed : next++;
+    return { name: `${String(number).padStart(2, "0")}_${folderName(task)}`, runs: members };
+  });
+}
+
+/** A name that stays one level of the folder tree, whatever it is made of. */
+function folderName(name: string): string {
+  const safe = name.replace(/[\\/:*?"<>|\p{Cc}]+/gu, "-").replace(/^\.+/, "");
+  return safe.slice(0, 200) || "-";
+}
