@@ -1,9 +1,10 @@
 import { CancelledError } from "../../engine/errors.ts";
 import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
+import { EngineDiedError } from "../../engine/service/died.ts";
 import type { EventSink, ProgressEvent, RunEvent } from "../../runs/events.ts";
 import type { RunSession } from "../runs/session.ts";
 import { NO_OBSERVATIONS } from "./jobs.ts";
-import { EngineDiedError, type EngineLink } from "./link.ts";
+import type { EngineLink } from "./link.ts";
 
 /** Where events of a run are kept. */
 export interface EventLog {
@@ -137,24 +138,22 @@ export class Experimenter {
   }
 
   async #work({ session, task, abort }: QueuedTask): Promise<void> {
-    const begun = performance.now();
     let log: EventLog | undefined;
+    let finished = false;
     const take: EventSink = (event) => {
+      if (event.type === "run.finished") finished = true;
       if (event.type === "progress") this.#progress = event;
       else log?.append(event);
       session.add(event);
       if (event.type === "progress") this.hooks.onChange();
     };
-    const finish = (status: "done" | "cancelled" | "failed", message?: string) => {
-      const seconds = (performance.now() - begun) / 1000;
-      const why = message === undefined ? {} : { message };
-      if (task.kind === "analyze") take({ type: "run.finished", status, ...why, seconds });
-      else if (message !== undefined) take({ type: "notice", level: "warning", message });
+    // What fails before the engine is asked still ends the run for whoever watches it.
+    const finish = (status: "cancelled" | "failed", message: string) => {
+      if (!finished) take({ type: "run.finished", status, message, seconds: 0 });
     };
     try {
       log = await this.hooks.openLog(session);
       await this.#perform(session, task, take, abort.signal);
-      finish("done");
       session.setEngine({ kind: "idle" });
     } catch (error) {
       this.#prepared = undefined;

@@ -4,6 +4,11 @@ import type { Experimenter, TaskFailure } from "./experimenter.ts";
 const RESTART = "Restart";
 const SHOW_LOG = "Show Log";
 
+/** A dead engine's last words go to the log; the message itself is one line. */
+function firstLine(message: string): string {
+  return message.split("\n", 1)[0] ?? message;
+}
+
 /** Tells the user, once, that a task did not finish, and offers what can be done about it. */
 export async function tellFailure(
   { kind, session, task, message }: TaskFailure,
@@ -17,8 +22,7 @@ export async function tellFailure(
     return;
   }
   const answer = await vscode.window.showErrorMessage(
-    `Flowprobe: the engine stopped while it worked on ${session.title}. ${message} ` +
-      "What was found until then is kept.",
+    `Flowprobe, ${session.title}: ${firstLine(message)}`,
     RESTART,
     SHOW_LOG,
   );

@@ -10,7 +10,7 @@ export interface Forecast {
 
 /**
  * The engine as the queue sees it: one task at a time, in a process of its own. Events arrive in
- * order before a task settles.
+ * order before a task settles, and the last of them is `run.finished`, however it ended.
  *
  * Tasks reject with CancelledError after the signal, within a second; EngineDiedError when the process
  * ended by itself; InputError and ModelError for what the user can mend.
@@ -27,13 +27,8 @@ export interface EngineLink {
   ): Promise<void>;
   /** Observes the clean pass of the run analyzed last once more. */
   observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void>;
-  /** What a job will need; null when that cannot be said. */
-  forecast(job: AnalysisJob, signal: AbortSignal): Promise<Forecast | null>;
+  /** What a job will need. Opens the model. */
+  forecast(job: AnalysisJob, signal: AbortSignal): Promise<Forecast>;
   /** Ends the process; the next task starts a new one. */
   restart(): void;
-}
-
-/** The engine process ended by itself: out of memory, or a fault in a native library. */
-export class EngineDiedError extends Error {
-  override readonly name = "EngineDiedError";
 }

@@ -1,0 +1,75 @@
+import * as vscode from "vscode";
+import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
+import { EngineClient } from "../../engine/service/client.ts";
+import type { EventSink } from "../../runs/events.ts";
+import { SETTINGS_SECTION } from "../ids.ts";
+import { readSettings } from "../settings.ts";
+import type { EngineLink, Forecast } from "./link.ts";
+import { unpackNativeModules } from "./unpack.ts";
+
+/** The window's engine process: started by the first task, configured by the settings, logged. */
+export class EngineProcess implements EngineLink, vscode.Disposable {
+  readonly #client: EngineClient;
+  readonly #modules: string;
+  readonly #disposables: vscode.Disposable[] = [];
+  #unpacked: Promise<void> | undefined;
+
+  constructor(extensionUri: vscode.Uri, log: vscode.LogOutputChannel) {
+    this.#modules = vscode.Uri.joinPath(extensionUri, "dist", "node_modules").fsPath;
+    this.#client = new EngineClient({
+      settings: readSettings().engine,
+      log: (line) => log.info(line),
+    });
+    this.#disposables.push(
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        if (!event.affectsConfiguration(`${SETTINGS_SECTION}.engine`)) return;
+        this.#client.configure(readSettings().engine);
+      }),
+    );
+  }
+
+  /** Process id of the engine; undefined while none runs. */
+  get pid(): number | undefined {
+    return this.#client.pid;
+  }
+
+  async run(job: AnalysisJob, sink: EventSink, signal: AbortSignal): Promise<void> {
+    await this.#ready();
+    await this.#client.run(job, sink, signal);
+  }
+
+  async experiment(
+    request: ExperimentRequest,
+    id: string,
+    sink: EventSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#client.experiment(request, id, sink, signal);
+  }
+
+  async observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void> {
+    await this.#client.observe(observations, sink, signal);
+  }
+
+  async forecast(job: AnalysisJob, signal: AbortSignal): Promise<Forecast> {
+    await this.#ready();
+    return this.#client.forecast(job, signal);
+  }
+
+  restart(): void {
+    this.#client.restart();
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(...this.#disposables).dispose();
+    void this.#client.dispose();
+  }
+
+  #ready(): Promise<void> {
+    this.#unpacked ??= unpackNativeModules(this.#modules).catch((error: unknown) => {
+      this.#unpacked = undefined;
+      throw error;
+    });
+    return this.#unpacked;
+  }
+}

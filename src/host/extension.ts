@@ -1,0 +1,75 @@
+import * as vscode from "vscode";
+import { Analyses } from "./commands/analyses.ts";
+import { AnalysisCommands } from "./commands/analysis-commands.ts";
+import { registerCommands } from "./commands/register.ts";
+import { RunCommands } from "./commands/run-commands.ts";
+import { Experimenter } from "./engine/experimenter.ts";
+import { tellFailure } from "./engine/failures.ts";
+import { EngineProcess } from "./engine/process.ts";
+import { VIEWS } from "./ids.ts";
+import { Models } from "./models/models.ts";
+import { FlowPanels } from "./panel/panels.ts";
+import { watchImageFolders } from "./prompts/image-folders.ts";
+import { PromptFiles } from "./prompts/prompt-files.ts";
+import { QuestionSource } from "./prompts/questions.ts";
+import { RunLibrary } from "./runs/library.ts";
+import { openRunLog } from "./runs/log.ts";
+import { Sessions } from "./runs/sessions.ts";
+import { EngineStatus } from "./status.ts";
+import { ModelsView } from "./views/models-view.ts";
+import { RunsView } from "./views/runs-view.ts";
+
+/** Puts the extension together; nothing is started before it is asked for. */
+export function activate(context: vscode.ExtensionContext): void {
+  const { extensionUri } = context;
+  const storage = vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "runs");
+  const log = vscode.window.createOutputChannel("Flowprobe Engine", { log: true });
+  const status = new EngineStatus();
+  const models = new Models(extensionUri);
+  const sessions = new Sessions();
+  const library = new RunLibrary(storage);
+  const questions = new QuestionSource();
+  const engine = new EngineProcess(extensionUri, log);
+
+  const experimenter: Experimenter = new Experimenter(engine, {
+    openLog: openRunLog,
+    onFailure: (failure) => void tellFailure(failure, experimenter, log),
+    onChange: () => status.update(experimenter),
+  });
+  const showLog = () => log.show();
+  const panels = new FlowPanels(sessions, { extensionUri, engine: experimenter, showLog });
+  const analyses = new Analyses({
+    models,
+    sessions,
+    panels,
+    experimenter,
+    link: engine,
+    storage,
+  });
+  const analysis = new AnalysisCommands({ analyses, experimenter, models, panels, questions });
+  const runs = new RunCommands({ library, sessions, panels, extensionUri });
+
+  context.subscriptions.push(
+    log,
+    status,
+    models,
+    library,
+    engine,
+    panels.register(),
+    watchImageFolders(),
+    new PromptFiles(),
+    vscode.window.registerTreeDataProvider(VIEWS.models, new ModelsView(models)),
+    vscode.window.registerTreeDataProvider(VIEWS.runs, new RunsView(library)),
+    registerCommands({
+      analysis,
+      analyses,
+      runs,
+      models,
+      library,
+      experimenter,
+      questions,
+      extensionUri,
+      log,
+    }),
+  );
+}

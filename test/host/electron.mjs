@@ -1,0 +1,29 @@
+// Runs the tests inside a desktop VS Code, which @vscode/test-electron downloads: npm run test:electron.
+import { tmpdir } from "node:os";
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+import { runTests } from "@vscode/test-electron";
+import { register } from "tsx/esm/api";
+
+register();
+const { ROOT } = await import("../../scripts/code-server.ts");
+const { buildExtension } = await import("./support/build.ts");
+const { bundleInsideTests } = await import("./support/inside.ts");
+const { makeWorkspace } = await import("./support/window.ts");
+
+buildExtension();
+try {
+  await runTests({
+    extensionDevelopmentPath: ROOT,
+    extensionTestsPath: await bundleInsideTests(),
+    launchArgs: [
+      makeWorkspace(),
+      "--disable-extensions",
+      "--disable-workspace-trust",
+      `--user-data-dir=${mkdtempSync(join(tmpdir(), "flowprobe-user-"))}`,
+    ],
+  });
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}

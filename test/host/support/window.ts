@@ -1,0 +1,170 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Browser,
+  chromium,
+  type FrameLocator,
+  type Locator,
+  type Page,
+} from "playwright-core";
+import { CHROMIUM_ARGUMENTS, chromiumPath } from "../../../scripts/chromium.ts";
+import {
+  type CodeServer,
+  type CodeServerOptions,
+  ROOT,
+  startCodeServer,
+} from "../../../scripts/code-server.ts";
+
+/** VS Code needs a while to load on a busy machine; a test waits this long for what must come. */
+export const PATIENCE_MS = 180_000;
+
+/** A workspace folder of its own, with the sample clips and whatever a test adds to it. */
+export function makeWorkspace(settings: Readonly<Record<string, unknown>> = {}): string {
+  const folder = mkdtempSync(join(tmpdir(), "flowprobe-workspace-"));
+  cpSync(join(ROOT, "samples"), folder, { recursive: true });
+  mkdirSync(join(folder, ".vscode"));
+  const quiet = {
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": false,
+    "extensions.ignoreRecommendations": true,
+    ...settings,
+  };
+  writeFileSync(join(folder, ".vscode", "settings.json"), JSON.stringify(quiet, null, 2));
+  return folder;
+}
+
+/** A VS Code window in a browser, used as a person would: by its explorer, menus, palette and panels. */
+export class VSCodeWindow {
+  private constructor(
+    readonly workspace: string,
+    readonly server: CodeServer,
+    private readonly browser: Browser,
+    readonly page: Page,
+  ) {}
+
+  /** Opens a window on a workspace and waits until its files are listed. */
+  static async open(
+    workspace: string,
+    options: Partial<Pick<CodeServerOptions, "extension" | "environment" | "workspaceTrust">> = {},
+    viewport = { width: 1500, height: 950 },
+  ): Promise<VSCodeWindow> {
+    const executablePath = chromiumPath();
+    const server = await startCodeServer({ workspace, extension: "development", ...options });
+    const browser = await chromium.launch({ executablePath, args: [...CHROMIUM_ARGUMENTS] });
+    const page = await browser.newPage({ viewport });
+    page.setDefaultTimeout(PATIENCE_MS);
+    const window = new VSCodeWindow(workspace, server, browser, page);
+    try {
+      await page.goto(server.url);
+      await window.file("README.md").waitFor();
+      // The icon comes with the extension's contributions: from then on its menus are there too.
+      await window.activity("Flowprobe").waitFor();
+    } catch (error) {
+      await window.close();
+      throw error;
+    }
+    return window;
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    await this.server.stop();
+    rmSync(this.workspace, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+
+  /** A row of the explorer. */
+  file(name: string): Locator {
+    return this.page.locator(".explorer-folders-view .monaco-list-row").filter({
+      has: this.page.locator(`.label-name`, { hasText: new RegExp(`^${literally(name)}$`) }),
+    });
+  }
+
+  /** An icon of the activity bar. */
+  activity(name: string): Locator {
+    return this.page.locator(`.activitybar .action-label[aria-label^="${name}"]`).first();
+  }
+
+  /** Right-clicks something and chooses from the menu. */
+  async chooseFromMenu(target: Locator, title: string): Promise<void> {
+    await target.click({ button: "right" });
+    await this.menuItem(title).click();
+  }
+
+  menuItem(title: string): Locator {
+    return this.page
+      .locator(".monaco-menu .action-item")
+      .filter({ has: this.page.locator(".action-label", { hasText: title }) })
+      .first();
+  }
+
+  /** Runs a command by its title in the command palette. */
+  async command(title: string): Promise<void> {
+    await this.page.keyboard.press("F1");
+    const input = this.quickInput;
+    await input.waitFor();
+    await input.fill(`>${title}`);
+    const row = this.page.locator(".quick-input-list .monaco-list-row").first();
+    await row.filter({ hasText: title }).waitFor();
+    await this.page.keyboard.press("Enter");
+  }
+
+  get quickInput(): Locator {
+    return this.page.locator(".quick-input-widget:visible input[type=text]").first();
+  }
+
+  /** Types into the input box that is asked for and accepts it. */
+  async answer(text: string, prompt: string): Promise<void> {
+    const widget = this.page.locator(".quick-input-widget:visible");
+    await widget.filter({ hasText: prompt }).waitFor();
+    await this.quickInput.fill(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Picks an item of the list that is offered. */
+  async pick(label: string): Promise<void> {
+    const rows = this.page.locator(".quick-input-list:visible .monaco-list-row");
+    await rows.filter({ hasText: label }).first().click();
+  }
+
+  /** The flow panel's page, inside its two frames. */
+  panel(index = 0): FrameLocator {
+    return this.page
+      .locator("iframe.webview.ready")
+      .nth(index)
+      .contentFrame()
+      .locator("#active-frame")
+      .contentFrame();
+  }
+
+  get tabs(): Locator {
+    return this.page.locator(".tabs-container .tab");
+  }
+
+  notification(text: string): Locator {
+    return this.page.locator(".notification-toast .notification-list-item", { hasText: text });
+  }
+
+  get statusItem(): Locator {
+    return this.page.locator(".statusbar-item", { hasText: "Flowprobe:" });
+  }
+}
+
+function literally(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/** Waits until a condition gives a value; says what was waited for when it does not come. */
+export async function eventually<T>(
+  what: string,
+  look: () => T | undefined | Promise<T | undefined>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
+  const end = performance.now() + patienceMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (performance.now() > end) throw new Error(`waited ${patienceMs} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
