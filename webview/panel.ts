@@ -5,12 +5,16 @@ import type { Topic } from "./store.ts";
 import { onThemeChange, readTheme } from "./theme.ts";
 import { AnswerView } from "./views/answer.ts";
 import { AttentionView } from "./views/attention.ts";
+import { FlowMapView } from "./views/flow-map.ts";
+import { GenerationView } from "./views/generation.ts";
 import { Header } from "./views/header.ts";
 import { KnockoutView } from "./views/knockout.ts";
 import { LayerBar } from "./views/layer-bar.ts";
 import { LensView } from "./views/lens.ts";
+import { PathwaysView } from "./views/pathways.ts";
 import { PromptView } from "./views/prompt.ts";
 import { VideoView } from "./views/video.ts";
+import { WhatIfView } from "./views/what-if.ts";
 
 interface Place {
   readonly view: View;
@@ -50,6 +54,10 @@ export class Panel {
       place(new KnockoutView(context), "Knockout"),
       place(new LensView(context), "Lens"),
       place(new AttentionView(context), "Attention"),
+      place(new FlowMapView(context), "Flow map"),
+      place(new PathwaysView(context), "Pathways"),
+      place(new WhatIfView(context), "What if"),
+      place(new GenerationView(context), "Generation"),
     ];
     this.#places = [...input, ...results];
     root.replaceChildren(

@@ -7,6 +7,7 @@ import {
   type RunIdentity,
 } from "../../src/host/panel/protocol.ts";
 import type { ProgressEvent, RunEvent } from "../../src/runs/events.ts";
+import { syntheticExperiment } from "./synthetic-experiment.ts";
 import { type SyntheticOptions, syntheticRun } from "./synthetic-run.ts";
 
 /**
@@ -69,6 +70,7 @@ export class FakeHost {
     });
   }
 
+  #experiments = 0;
   #deltas: number[] = [];
   #watching = false;
 
@@ -110,7 +112,16 @@ export class FakeHost {
         return { run: this.identity, total: this.events.length, engine: { kind: "idle" } };
       },
       cancel: () => guard("cancel"),
-      experiment: () => guard("experiment"),
+      experiment: ({ request }) => {
+        guard("experiment");
+        const started = this.events.find((event) => event.type === "run.started");
+        const answer = this.events.find((event) => event.type === "answer");
+        if (started === undefined || answer === undefined) throw new Error("the run has no answer");
+        this.#experiments += 1;
+        const name = `${request.kind}-${this.#experiments + 1}`;
+        this.emit(syntheticExperiment(request, name, { started, answer }));
+        return null;
+      },
       observe: () => guard("observe"),
       restartEngine: () => guard("restartEngine"),
       showLog: () => guard("showLog"),

@@ -1,0 +1,110 @@
+import type { ExperimentRequest, LayerRange } from "../../src/engine/jobs.ts";
+import type { RunEvent, RunEventOf } from "../../src/runs/events.ts";
+
+/** What a run already says that an experiment's made-up results are built upon. */
+export interface Known {
+  readonly started: RunEventOf<"run.started">;
+  readonly answer: RunEventOf<"answer">;
+}
+
+type Result = RunEventOf<"branch.result">;
+
+/** Made-up but valid events for an experiment asked for in the panel. */
+export function syntheticExperiment(
+  request: ExperimentRequest,
+  experiment: string,
+  known: Known,
+): RunEvent[] {
+  const { layers } = known.started.model;
+  const base = known.answer.answer.probability;
+  const result = (series: string, kept: number, more: Partial<Result> = {}): Result => {
+    const score = base * kept;
+    return {
+      type: "branch.result",
+      experiment,
+      series,
+      layer: 0,
+      window: [[0, layers]],
+      base_score: base,
+      new_score: score,
+      relative_diff: 100 * (kept - 1),
+      gt_score: null,
+      new_score_gt: null,
+      relative_diff_gt: null,
+      base_answer: known.answer.answer.token,
+      new_answer: kept < 0.4 ? "D" : known.answer.answer.token,
+      options: { A: score, B: 0.1 * (1 - score), C: 0.2 * (1 - score), D: 0.7 * (1 - score) },
+      ...more,
+    };
+  };
+  const wrap = (recipe: Record<string, unknown>, results: RunEvent[]): RunEvent[] => [
+    {
+      type: "experiment.started",
+      experiment,
+      kind: request.kind,
+      recipe,
+      branches: results.length,
+    },
+    ...results,
+    { type: "experiment.finished", experiment, seconds: 0.2 },
+  ];
+  switch (request.kind) {
+    case "pathways": {
+      const share = (range: LayerRange | undefined) =>
+        range === undefined ? 0 : (range[1] - range[0] + 1) / layers;
+      const { crossFrame, videoToQuestion, questionToLast, randomSeed } = request;
+      const shares = [crossFrame, videoToQuestion, questionToLast].map(share);
+      const edges = 0.1 + 0.3 * shares.reduce((a, b) => a + b, 0);
+      const kept = Math.min(...shares) > 0 ? 0.6 + 0.4 * edges : 0.2 * edges;
+      return wrap({ crossFrame, videoToQuestion, questionToLast, randomSeed, edgesLeft: edges }, [
+        result("Effective pathways", kept, { edges_left: edges }),
+        result("Random edges", edges * 0.5, { edges_left: edges }),
+      ]);
+    }
+    case "what-if": {
+      const [first, last] = request.layers;
+      const { name, from, to, heads } = request;
+      return wrap({ name, from, to, layers: request.layers, heads }, [
+        result(name, 1 - (0.9 * (last - first + 1)) / layers, { window: [[first, last + 1]] }),
+      ]);
+    }
+    case "heads": {
+      const { from, to, window } = request;
+      const layer = request.layers?.[0] ?? 0;
+      return wrap(
+        { from, to, window },
+        Array.from({ length: known.started.model.heads }, (_, head) =>
+          result(`${from} -/-> ${to}, head ${head + 1}`, 1 - 0.05 * head, {
+            layer,
+            window: [[layer, layer + 1]],
+            detail: { head },
+          }),
+        ),
+      );
+    }
+    case "generation": {
+      const words = "The purple circle moves up and leaves .".split(" ");
+      return wrap(
+        { maxTokens: request.maxTokens },
+        ["clean", ...request.cuts.map(({ name }) => name)].flatMap((series, s) =>
+          words.map(
+            (word, step): RunEvent => ({
+              type: "generation.token",
+              experiment,
+              series,
+              step,
+              token: {
+                id: 300 + step + (s > 0 && step === 4 ? 50 : 0),
+                token: ` ${s > 0 && step === 4 ? "down" : word}`,
+                probability: 0.95 - 0.08 * step,
+              },
+              text: words.slice(0, step + 1).join(" "),
+            }),
+          ),
+        ),
+      );
+    }
+    default:
+      return wrap({}, [result(request.kind, 0.5)]);
+  }
+}

@@ -1,0 +1,27 @@
+import { el, percent } from "./dom.ts";
+
+export interface Bar {
+  readonly name: string;
+  /** Share of 1, or null while unknown. */
+  readonly value: number | null;
+  readonly slot: number;
+}
+
+/** Labelled bars of probabilities on a common scale of 0 … 100 %; readable as a list. */
+export function bars(list: readonly Bar[], label: string): HTMLElement {
+  return el(
+    "ul",
+    { class: "bars", "aria-label": label },
+    ...list.map(({ name, value, slot }) => {
+      const fillBar = el("span", { class: `bar s${slot + 1}`, "aria-hidden": "true" });
+      fillBar.style.transform = `scaleX(${Math.min(1, Math.max(0, value ?? 0))})`;
+      return el(
+        "li",
+        {},
+        el("span", { class: "name" }, name),
+        el("span", { class: "track" }, fillBar),
+        el("span", { class: "value" }, value === null ? "–" : percent(value)),
+      );
+    }),
+  );
+}

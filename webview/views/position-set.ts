@@ -1,0 +1,18 @@
+import { visibleToken } from "../dom.ts";
+import type { Store } from "../store.ts";
+
+/** A set of positions in few words: the group it equals, a single token's text, or a count. */
+export function positionsText(store: Store, positions: ReadonlySet<number>): string {
+  for (const { name, spans } of store.run?.tokens.groups ?? []) {
+    const size = spans.reduce((sum, [start, end]) => sum + end - start, 0);
+    if (size !== positions.size) continue;
+    const inside = [...positions].every((p) => spans.some(([start, end]) => p >= start && p < end));
+    if (inside) return name;
+  }
+  const [first] = positions;
+  if (positions.size === 1 && first !== undefined) {
+    const token = store.map?.textAt(first);
+    return token === undefined ? `position ${first}` : `“${visibleToken(token.text)}”`;
+  }
+  return `${positions.size} tokens`;
+}
