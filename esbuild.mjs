@@ -37,7 +37,7 @@ const node = {
 
 const builds = [
   { ...node, entryPoints: { extension: "src/host/extension.ts" }, outdir: "dist" },
-  { ...node, entryPoints: { engine: "src/engine/service/worker.ts" }, outdir: "dist" },
+  { ...node, entryPoints: { engine: "src/engine/service/main.ts" }, outdir: "dist" },
   { ...node, entryPoints: { cli: "src/cli/main.ts" }, outdir: "dist" },
   {
     ...common,

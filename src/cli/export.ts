@@ -1,0 +1,74 @@
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { runToJson } from "../runs/exports.ts";
+import { fileFailure } from "../runs/failures.ts";
+import { readRunFile } from "../runs/file.ts";
+import { SAMPLE_MODES } from "../runs/records.ts";
+import { exportReference } from "../runs/reference.ts";
+import { answerByLayerCsv, experimentsCsv } from "../runs/tables.ts";
+import { UsageError } from "./arguments.ts";
+import type { Command } from "./command.ts";
+
+const FORMATS = ["json", "csv", "csv-experiments", "reference"] as const;
+
+/** `flowprobe export`: run files in other formats. */
+export const exportRun: Command = {
+  name: "export",
+  usage: `RUN … --format ${FORMATS.join("|")}`,
+  about:
+    "Turns a run file into JSON or CSV, or several into the layout of the paper's reference\n" +
+    "implementation, which its plotting scripts read.",
+  flags: {
+    format: {
+      kind: "text",
+      oneOf: FORMATS,
+      help: "json, csv (answer by layer), csv-experiments, reference",
+    },
+    out: { kind: "text", value: "PATH", help: "file (for reference: folder) to write" },
+    dataset: { kind: "text", value: "NAME", help: "data set of the reference layout (TVBench)" },
+    samples: {
+      kind: "text",
+      oneOf: SAMPLE_MODES,
+      help: "samples in the reference layout (correct)",
+    },
+    overwrite: { kind: "flag", help: "replace files that exist" },
+  },
+  async run(args, terminal) {
+    if (args.positionals.length === 0) throw new UsageError("the run file is missing");
+    const format = FORMATS.find((known) => known === args.text("format"));
+    if (format === undefined) throw new UsageError("--format is missing");
+    const runs = [];
+    for (const path of args.positionals) {
+      const { events, problems } = await readRunFile(resolve(path));
+      for (const problem of problems) terminal.note(`${path}: ${problem}`);
+      runs.push(events);
+    }
+    const out = args.text("out");
+    if (format === "reference") {
+      const written = await exportReference(runs, resolve(out ?? "."), {
+        dataset: args.text("dataset") ?? "TVBench",
+        samples: SAMPLE_MODES.find((known) => known === args.text("samples")) ?? "correct",
+        overwrite: args.flag("overwrite"),
+      });
+      for (const file of written) terminal.print(file);
+      return;
+    }
+    const [events, ...more] = runs;
+    if (events === undefined || more.length > 0) throw new UsageError("one run file at a time");
+    const text =
+      format === "json"
+        ? `${JSON.stringify(runToJson(events), null, 2)}\n`
+        : format === "csv"
+          ? answerByLayerCsv(events)
+          : experimentsCsv(events);
+    if (out === undefined) {
+      terminal.print(text.trimEnd());
+      return;
+    }
+    const path = resolve(out);
+    await writeFile(path, text, { flag: args.flag("overwrite") ? "w" : "wx" }).catch((error) => {
+      throw fileFailure(path, "the export cannot be written", error);
+    });
+    terminal.print(path);
+  },
+};

@@ -1,0 +1,121 @@
+import { resolve } from "node:path";
+import { InputError } from "../engine/errors.ts";
+import { type AnalysisJob, type EngineSettings, PROVIDERS } from "../engine/jobs.ts";
+import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
+import type { PromptItem } from "../prompts/item.ts";
+import { questionsAbout, selectQuestion } from "../prompts/select.ts";
+import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
+import { embeddedModel } from "./places.ts";
+
+const GIGABYTE = 1e9;
+const DEFAULT_BUDGET_GB = 2.5;
+
+/** Flags of the engine process. */
+export const ENGINE_FLAGS: Flags = {
+  model: { kind: "text", value: "DIR", help: "model folder; the embedded model without it" },
+  provider: { kind: "text", oneOf: PROVIDERS, help: "execution provider (auto)" },
+  threads: { kind: "whole", value: "N", help: "threads; 0 lets ONNX Runtime choose (0)" },
+  "memory-budget": {
+    kind: "number",
+    value: "GB",
+    help: `working memory beside the mapped weights (${DEFAULT_BUDGET_GB})`,
+  },
+};
+
+/** Flags that choose the clip and the question. */
+export const CLIP_FLAGS: Flags = {
+  prompt: { kind: "text", value: "FILE[#ID]", help: "prompt file, and the question in it" },
+  question: { kind: "text", value: "Q", help: "a question, instead of a prompt file" },
+  option: { kind: "list", value: "A", help: "an option of it; once for each" },
+  answer: { kind: "text", value: "A", help: "the right answer: an option's text or letter" },
+  frames: { kind: "whole", value: "N", help: "frames to sample; as the model says without it" },
+  start: { kind: "number", value: "S", help: "first second of the clip to look at" },
+  end: { kind: "number", value: "S", help: "last second of the clip to look at" },
+  ...ENGINE_FLAGS,
+};
+
+/** The engine's settings from flags. */
+export function engineSettings(args: ParsedArguments): EngineSettings {
+  const provider = PROVIDERS.find((known) => known === args.text("provider")) ?? "auto";
+  return {
+    provider,
+    threads: args.number("threads") ?? 0,
+    memoryBudgetBytes: (args.number("memory-budget") ?? DEFAULT_BUDGET_GB) * GIGABYTE,
+  };
+}
+
+/** The model folder from flags. */
+export function modelFolder(args: ParsedArguments): { folder: string; embedded: boolean } {
+  const given = args.text("model");
+  return given === undefined
+    ? { folder: embeddedModel(), embedded: true }
+    : { folder: resolve(given), embedded: false };
+}
+
+/** The clip and question of a job; what is observed and tried is the command's to add. */
+export async function clipAndQuestion(
+  args: ParsedArguments,
+): Promise<Pick<AnalysisJob, "model" | "embedded" | "clip" | "prompt">> {
+  const [video, ...more] = args.positionals;
+  if (video === undefined) throw new UsageError("the video is missing");
+  if (more.length > 0) throw new UsageError(`one video at a time; found also ${more.join(" ")}`);
+  const frames = args.number("frames");
+  if (frames === 0) throw new UsageError("--frames is 0; at least one frame is needed");
+  const path = resolve(video);
+  const { folder, embedded } = modelFolder(args);
+  return {
+    model: folder,
+    embedded,
+    prompt: await questionOf(args, path),
+    clip: {
+      path,
+      frames,
+      startSeconds: args.number("start"),
+      endSeconds: args.number("end"),
+    },
+  };
+}
+
+async function questionOf(args: ParsedArguments, video: string): Promise<PromptItem> {
+  const question = args.text("question");
+  if (question !== undefined) {
+    if (args.has("prompt")) throw new UsageError("--question and --prompt exclude each other");
+    const options = args.list("option");
+    return { question, options, answer: answerOf(args, options), keywords: [] };
+  }
+  const stray = ["option", "answer"].find((name) => args.has(name));
+  if (stray !== undefined)
+    throw new UsageError(`--${stray} belongs to --question, which is missing`);
+  const given = args.text("prompt");
+  const [file, id] = splitPrompt(given);
+  const path = file === undefined ? await promptFileBeside(video) : resolve(file);
+  if (path === undefined) {
+    throw new InputError(
+      `${video}: there is no prompt file beside it; give --question with --option, or --prompt`,
+    );
+  }
+  const questions = await loadPromptFile(path, { needVideos: false });
+  return selectQuestion(questionsAbout(questions, video), id).item;
+}
+
+/** An option's text, also when its letter was given. */
+function answerOf(args: ParsedArguments, options: readonly string[]): string | undefined {
+  const answer = args.text("answer");
+  if (answer === undefined || options.length === 0 || options.includes(answer)) return answer;
+  const byLetter = /^[A-Z]$/i.test(answer)
+    ? options[answer.toUpperCase().charCodeAt(0) - "A".charCodeAt(0)]
+    : undefined;
+  if (byLetter === undefined) {
+    throw new InputError(`the answer "${answer}" is not among the options: ${options.join(", ")}`);
+  }
+  return byLetter;
+}
+
+/** `FILE#ID`; a file whose name itself has a # is given with an id, or without one by its own name. */
+function splitPrompt(
+  given: string | undefined,
+): [file: string | undefined, id: string | undefined] {
+  if (given === undefined) return [undefined, undefined];
+  const at = given.lastIndexOf("#");
+  return at < 0 ? [given, undefined] : [given.slice(0, at), given.slice(at + 1)];
+}

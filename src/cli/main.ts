@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+import { CancelledError, InputError, ModelError } from "../engine/errors.ts";
+import { analyze } from "./analyze.ts";
+import { flagHelp, ParsedArguments, UsageError } from "./arguments.ts";
+import type { Command, Terminal } from "./command.ts";
+import { exportRun } from "./export.ts";
+import { model } from "./model.ts";
+import { knockout, pathways } from "./sweeps.ts";
+
+const COMMANDS: readonly Command[] = [analyze, model, knockout, pathways, exportRun];
+
+/** Exit codes that scripts can rely on. */
+const EXIT = { fine: 0, bug: 1, usageOrInput: 2, model: 3, cancelled: 4 } as const;
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "help") {
+    process.stdout.write(`${overview()}\n`);
+    return name === undefined ? EXIT.usageOrInput : EXIT.fine;
+  }
+  const command = COMMANDS.find((known) => known.name === name);
+  if (command === undefined) {
+    process.stderr.write(`flowprobe: there is no command "${name}"\n\n${overview()}\n`);
+    return EXIT.usageOrInput;
+  }
+  if (rest.includes("--help")) {
+    process.stdout.write(`${helpOf(command)}\n`);
+    return EXIT.fine;
+  }
+  const stop = new AbortController();
+  const interrupt = () => {
+    // The second time, the user does not want to wait for a graceful end.
+    if (stop.signal.aborted) process.exit(EXIT.cancelled);
+    stop.abort();
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  const terminal = makeTerminal(stop.signal);
+  try {
+    await command.run(new ParsedArguments(rest, command.flags), terminal);
+    return EXIT.fine;
+  } catch (error) {
+    terminal.status("");
+    return tellError(command, error);
+  } finally {
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+  }
+}
+
+function tellError(command: Command, error: unknown): number {
+  const say = (text: string) => process.stderr.write(`flowprobe: ${text}\n`);
+  if (error instanceof UsageError) {
+    say(`${error.message}\ntry: flowprobe ${command.name} --help`);
+    return EXIT.usageOrInput;
+  }
+  if (error instanceof InputError) {
+    say(error.message);
+    return EXIT.usageOrInput;
+  }
+  if (error instanceof ModelError) {
+    say(error.message);
+    return EXIT.model;
+  }
+  if (error instanceof CancelledError) {
+    say("cancelled; what was found until then is in the run file");
+    return EXIT.cancelled;
+  }
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT.bug;
+}
+
+function overview(): string {
+  const lines = COMMANDS.map(({ name, about }) => `  ${name.padEnd(10)} ${about.split("\n")[0]}`);
+  return (
+    "flowprobe: look inside Video Large Language Models\n\n" +
+    `${lines.join("\n")}\n\nflowprobe COMMAND --help says more.\n` +
+    "Exit codes: 0 fine, 1 a bug, 2 bad usage or input, 3 bad model, 4 cancelled."
+  );
+}
+
+function helpOf(command: Command): string {
+  return `flowprobe ${command.name} ${command.usage}\n\n${command.about}\n\n${flagHelp(command.flags)}`;
+}
+
+function makeTerminal(signal: AbortSignal): Terminal {
+  const onTerminal = process.stderr.isTTY === true;
+  const status = (text: string) => {
+    if (onTerminal) process.stderr.write(`\r\u001b[K${text}`);
+  };
+  return {
+    signal,
+    status,
+    print: (line) => {
+      status("");
+      process.stdout.write(`${line}\n`);
+    },
+    note: (line) => {
+      status("");
+      process.stderr.write(`note: ${line}\n`);
+    },
+  };
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,64 @@
+import { resolve } from "node:path";
+import { EngineClient } from "../engine/service/client.ts";
+import { UsageError } from "./arguments.ts";
+import type { Command } from "./command.ts";
+import { engineSettings } from "./job.ts";
+import { embeddedModel } from "./places.ts";
+
+/** `flowprobe model`: what a checkpoint is, and whether it can be used. */
+export const model: Command = {
+  name: "model",
+  usage: "[DIR]",
+  about:
+    "Describes a model folder: family, sizes, and what is supported. The embedded one without DIR.",
+  flags: {
+    json: { kind: "flag", help: "print one JSON object" },
+  },
+  async run(args, terminal) {
+    const [folder, ...more] = args.positionals;
+    if (more.length > 0) throw new UsageError("one model folder at a time");
+    const client = new EngineClient({ settings: engineSettings(args) });
+    try {
+      const found = await client.describe(folder === undefined ? embeddedModel() : resolve(folder));
+      if (args.flag("json")) {
+        terminal.print(JSON.stringify(found, null, 2));
+        return;
+      }
+      const rows: [string, string][] = [
+        ["folder", found.folder],
+        ["family", `${found.family} (model_type ${found.modelType}), supported`],
+        [
+          "decoder",
+          `${found.layers} layers, width ${found.hiddenSize}, MLP ${found.intermediateSize}`,
+        ],
+        [
+          "attention",
+          `${found.heads} heads, ${found.kvHeads} key heads, ${found.headDim} wide each`,
+        ],
+        ["vocabulary", `${found.vocabSize} tokens`],
+        [
+          "vision",
+          `${found.visionLayers} layers used, ${found.imageSize} x ${found.imageSize} pixels`,
+        ],
+        ["video", `${found.frames} frames, ${found.tokensPerFrame} tokens each`],
+        [
+          "weights",
+          `${found.dtype}, ${millions(found.parameters)} parameters, ${megabytes(found.bytes)}`,
+        ],
+      ];
+      for (const [name, value] of rows) terminal.print(`${name.padEnd(11)} ${value}`);
+    } finally {
+      await client.dispose();
+    }
+  },
+};
+
+function millions(count: number): string {
+  return count >= 1e9
+    ? `${(count / 1e9).toFixed(2)} billion`
+    : `${(count / 1e6).toFixed(2)} million`;
+}
+
+function megabytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,226 @@
+import {
+  type KeptRanges,
+  PRESET_NAMES,
+  parseLayerRange,
+  presetFits,
+  presetRanges,
+} from "../engine/experiments/presets.ts";
+import {
+  type ExperimentRequest,
+  KNOCKOUT_TARGETS,
+  type KnockoutTarget,
+  type LayerRange,
+} from "../engine/jobs.ts";
+import { EngineClient } from "../engine/service/client.ts";
+import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../runs/events.ts";
+import { type ParsedArguments, UsageError } from "./arguments.ts";
+import type { Command, Terminal } from "./command.ts";
+import { CLIP_FLAGS, clipAndQuestion, engineSettings, modelFolder } from "./job.ts";
+import { only } from "./layers.ts";
+import { progressLine } from "./progress.ts";
+import { recordRun } from "./record.ts";
+
+const DEFAULT_WINDOW = 9;
+const OUTPUT_FLAGS = {
+  out: { kind: "text", value: "FILE", help: "run file to write (<clip>.<time>.flow.jsonl)" },
+  json: { kind: "flag", help: "print one JSON object instead of the table" },
+} as const;
+
+/** `flowprobe knockout`: the paper's attention-knockout sweeps. */
+export const knockout: Command = {
+  name: "knockout",
+  usage: `VIDEO [--target ${[...KNOCKOUT_TARGETS, "all"].join("|")}] …`,
+  about:
+    "Cuts attention edges in a window of layers around every layer, and shows what that does to the\n" +
+    "answer's probability.",
+  flags: {
+    target: { kind: "text", oneOf: [...KNOCKOUT_TARGETS, "all"], help: "what is cut (all)" },
+    window: { kind: "whole", value: "W", help: `layers of the window (${DEFAULT_WINDOW})` },
+    style: { kind: "text", oneOf: WINDOW_STYLES, help: "which layers around the centre (center)" },
+    layers: { kind: "text", value: "A-B", help: "centres to try, counted from 1 (all)" },
+    ...CLIP_FLAGS,
+    ...OUTPUT_FLAGS,
+  },
+  async run(args, terminal) {
+    const window = args.number("window") ?? DEFAULT_WINDOW;
+    if (window < 1) throw new UsageError("--window is 0; at least one layer is needed");
+    const layers = args.text("layers");
+    const target = KNOCKOUT_TARGETS.find((known) => known === args.text("target"));
+    const targets: readonly KnockoutTarget[] = target === undefined ? KNOCKOUT_TARGETS : [target];
+    const request: ExperimentRequest = {
+      kind: "knockout",
+      targets,
+      window,
+      style: WINDOW_STYLES.find((known) => known === args.text("style")) ?? "center",
+      layers: layers === undefined ? undefined : parseLayerRange(layers),
+    };
+    await runExperiment(args, terminal, () => Promise.resolve(request));
+  },
+};
+
+/** `flowprobe pathways`: keep only the effective pathways, against as many edges cut at random. */
+export const pathways: Command = {
+  name: "pathways",
+  usage: `VIDEO [--preset ${PRESET_NAMES.join("|")} | --keep RANGES] …`,
+  about:
+    "Keeps only the pathway's attention edges and cuts the rest; beside it, as many edges are cut at\n" +
+    "random. RANGES are layers counted from 1: cross-frame=6-15,video-question=6-20,question-last=16-25.",
+  flags: {
+    preset: { kind: "text", oneOf: PRESET_NAMES, help: "ranges of one of the paper's models" },
+    keep: { kind: "text", value: "RANGES", help: "ranges of your own" },
+    random: { kind: "whole", value: "SEED", help: "seed of the random control (0)" },
+    ...CLIP_FLAGS,
+    ...OUTPUT_FLAGS,
+  },
+  async run(args, terminal) {
+    if (args.has("preset") && args.has("keep")) {
+      throw new UsageError("--preset and --keep exclude each other");
+    }
+    const keep = args.text("keep");
+    const given = keep === undefined ? undefined : parseKept(keep);
+    const randomSeed = args.number("random") ?? 0;
+    await runExperiment(args, terminal, async (client) => {
+      if (given !== undefined) return { kind: "pathways", ...given, randomSeed };
+      const { layers } = await client.describe(modelFolder(args).folder);
+      const name = PRESET_NAMES.find((known) => known === args.text("preset")) ?? "llava-next-7b";
+      if (!presetFits(name, layers)) {
+        terminal.note(`the ranges of ${name} are scaled to this model's ${layers} layers`);
+      }
+      return { kind: "pathways", ...presetRanges(name, layers), randomSeed };
+    });
+  },
+};
+
+const KEPT_NAMES = {
+  "cross-frame": "crossFrame",
+  "video-question": "videoToQuestion",
+  "question-last": "questionToLast",
+} as const satisfies Record<string, keyof KeptRanges>;
+
+/** `cross-frame=6-15,…` as ranges; a family that is not named keeps nothing. */
+function parseKept(text: string): KeptRanges {
+  const kept: Partial<Record<keyof KeptRanges, LayerRange>> = {};
+  for (const part of text.split(",")) {
+    const [name, range, ...rest] = part.split("=");
+    const key = Object.entries(KEPT_NAMES).find(([known]) => known === name)?.[1];
+    if (key === undefined || range === undefined || rest.length > 0) {
+      const names = Object.keys(KEPT_NAMES).join(", ");
+      throw new UsageError(`--keep has "${part}"; write NAME=A-B with the names ${names}`);
+    }
+    kept[key] = parseLayerRange(range);
+  }
+  return kept;
+}
+
+async function runExperiment(
+  args: ParsedArguments,
+  terminal: Terminal,
+  plan: (client: EngineClient) => Promise<ExperimentRequest>,
+): Promise<void> {
+  const json = args.flag("json");
+  const chosen = await clipAndQuestion(args);
+  const client = new EngineClient({ settings: engineSettings(args) });
+  try {
+    const request = await plan(client);
+    const { events, path } = await recordRun(
+      client,
+      {
+        ...chosen,
+        observe: { lens: false, mass: false, attention: "none", headAveraged: true },
+        experiments: [request],
+      },
+      args.text("out"),
+      (event) => {
+        if (event.type === "progress") terminal.status(progressLine(event));
+        else if (event.type === "notice") terminal.note(event.message);
+      },
+      terminal.signal,
+    );
+    terminal.status("");
+    const results = events.filter((event) => event.type === "branch.result");
+    if (json) terminal.print(JSON.stringify(sweepReport(events, results, request, path), null, 2));
+    else printResults(events, results, path, (line) => terminal.print(line));
+  } finally {
+    await client.dispose();
+  }
+}
+
+type Result = RunEventOf<"branch.result">;
+
+/** An experiment as `--json` prints it; layers count from 0. */
+function sweepReport(
+  events: readonly RunEvent[],
+  results: readonly Result[],
+  request: ExperimentRequest,
+  out: string,
+): Record<string, unknown> {
+  const { model, video, prompt } = only(events, "run.started");
+  return {
+    model,
+    video: video.path,
+    prompt: prompt.text,
+    experiment: request,
+    points: results.map((result) => ({
+      series: result.series,
+      layer: result.layer,
+      window: result.window,
+      base_score: result.base_score,
+      new_score: result.new_score,
+      relative_diff: result.relative_diff,
+      gt_score: result.gt_score,
+      new_score_gt: result.new_score_gt,
+      relative_diff_gt: result.relative_diff_gt,
+      base_answer: result.base_answer,
+      new_answer: result.new_answer,
+      ...(result.edges_left === undefined ? {} : { edges_left: result.edges_left }),
+    })),
+    out,
+  };
+}
+
+/** One line per series: the change in percent at every centre, and the edges left where they count. */
+function printResults(
+  events: readonly RunEvent[],
+  results: readonly Result[],
+  path: string,
+  print: (line: string) => void,
+): void {
+  const { answer } = only(events, "answer");
+  print(`answer    ${JSON.stringify(answer.token)}, probability ${answer.probability.toFixed(4)}`);
+  const series = bySeries(results);
+  const width = Math.max(...[...series.keys()].map((name) => name.length));
+  const layers = [...new Set(results.map(({ layer }) => layer))].sort((a, b) => a - b);
+  print("");
+  if (results.some(({ edges_left }) => edges_left !== undefined)) {
+    for (const result of results) {
+      print(
+        `${result.series.padEnd(width)}  edges left ${(100 * (result.edges_left ?? 1)).toFixed(1)} %  ` +
+          `answer ${JSON.stringify(result.new_answer)}  change ${result.relative_diff.toFixed(1)} %`,
+      );
+    }
+  } else {
+    print("Change of the answer's probability in %, by the window's centre (layers from 1):");
+    print(`${"".padEnd(width)}${layers.map((layer) => String(layer + 1).padStart(8)).join("")}`);
+    for (const [name, points] of series) {
+      const cells = layers.map((layer) => {
+        const point = points.find((candidate) => candidate.layer === layer);
+        if (point === undefined) return "".padStart(8);
+        const mark = point.new_answer === point.base_answer ? "" : "*";
+        return `${point.relative_diff.toFixed(1)}${mark}`.padStart(8);
+      });
+      print(`${name.padEnd(width)}${cells.join("")}`);
+    }
+    print("* the answer changes");
+  }
+  print(`\nrun file  ${path}`);
+}
+
+function bySeries(results: readonly Result[]): Map<string, Result[]> {
+  const series = new Map<string, Result[]>();
+  for (const result of results) {
+    const points = series.get(result.series);
+    if (points === undefined) series.set(result.series, [result]);
+    else points.push(result);
+  }
+  return series;
+}
