@@ -62,9 +62,7 @@ export class LayerTable {
 
   #head({ model, video, prompt, tokens }: RunEventOf<"run.started">): void {
     const indices = video.frames.map(({ index }) => index).join(", ");
-    this.#print(
-      `model     ${model.name}${model.embedded ? " (embedded)" : ""}, ${model.family}, ${model.layers} layers`,
-    );
+    this.#print(`model     ${model.name}, ${model.family}, ${model.layers} layers`);
     this.#print(`video     ${video.path}, frames ${indices} of ${video.frameCount}`);
     this.#print(`question  ${prompt.question}`);
     for (const { label, text } of prompt.options) {

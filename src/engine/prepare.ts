@@ -18,6 +18,9 @@ import type { AnalysisJob, ClipSource, Observations } from "./jobs.ts";
 import type { OpenModel } from "./runtime/model.ts";
 import { range } from "./trace/rows.ts";
 
+/** What the model that ships with Flowprobe is called in runs. */
+const EMBEDDED_NAME = "Flowprobe embedded";
+
 /** A loaded model: graphs, tokenizer, image processor, and how it is called in a run. */
 export interface LoadedModel {
   readonly folder: string;
@@ -224,7 +227,7 @@ function runModel(model: LoadedModel, job: AnalysisJob): RunEventOf<"run.started
   const { decoder } = spec;
   const grid = tokenGrid(spec, spec.frames);
   return {
-    name: basename(model.folder),
+    name: job.embedded ? EMBEDDED_NAME : basename(model.folder),
     folder: model.folder,
     embedded: job.embedded,
     family: spec.family,
