@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { describeEnd } from "../../src/engine/service/died.ts";
+import {
+  childEnvironment,
+  engineProgram,
+  GLIBC_MALLOC,
+  sourceSwitches,
+} from "../../src/engine/service/environment.ts";
+
+test("every way in which a process can end has its own advice", () => {
+  const end = (code: number | null, signal: NodeJS.Signals | null, lastLines: string[] = []) =>
+    describeEnd({ code, signal, lastLines });
+  assert.match(end(null, "SIGKILL"), /SIGKILL.*ran out of memory/);
+  assert.match(end(null, "SIGSEGV"), /SIGSEGV.*native library/);
+  assert.match(end(null, "SIGBUS"), /file of the model/);
+  assert.match(end(134, null), /exit code 134.*native library/);
+  assert.match(end(137, null), /exit code 137.*ran out of memory/);
+  assert.match(end(3221225477, null), /0xc0000005.*native library/);
+  assert.match(end(3221225495, null), /0xc0000017.*ran out of memory/);
+  assert.match(
+    end(null, "SIGABRT", ["FATAL ERROR: Reached heap limit - JavaScript heap out of memory"]),
+    /ran out of memory.*\nIts last words:\nFATAL ERROR/s,
+  );
+  assert.match(end(3, null, ["oops"]), /exit code 3.*report it.*\nIts last words:\noops$/s);
+});
+
+test("in Electron the child is a plain Node, elsewhere nothing is changed", () => {
+  const own = { PATH: "/bin" };
+  const electron = childEnvironment(own, { platform: "win32", electron: true });
+  assert.deepEqual(electron, { PATH: "/bin", ELECTRON_RUN_AS_NODE: "1" });
+  assert.deepEqual(childEnvironment(own, { platform: "darwin", electron: false }), own);
+});
+
+test("glibc's allocator is set up on Linux, and the user's own settings come first", () => {
+  const linux = { platform: "linux", electron: false };
+  assert.deepEqual(childEnvironment({}, linux), GLIBC_MALLOC);
+  for (const name of Object.keys(GLIBC_MALLOC)) {
+    assert.equal(childEnvironment({ [name]: "mine" }, linux)[name], "mine");
+  }
+});
+
+test("a bundle finds the engine beside itself, a source finds the source", () => {
+  const bundled = engineProgram("file:///opt/flowprobe/dist/extension.js");
+  assert.deepEqual(bundled, { path: "/opt/flowprobe/dist/engine.js", execArgv: [] });
+  assert.match(engineProgram().path, /src\/engine\/service\/main\.ts$/);
+});
+
+const engine = fileURLToPath(new URL("../support/test-engine.ts", import.meta.url));
+
+test("an engine that nobody asked for says so instead of waiting", () => {
+  const result = spawnSync(process.execPath, [...sourceSwitches(), engine], { encoding: "utf8" });
+  assert.equal(result.status, 1);
+  assert.match(result.stderr, /the engine is started by Flowprobe/);
+});
+
+test("an engine whose parent is gone ends by itself", async () => {
+  const parent = spawn(
+    process.execPath,
+    [
+      "-e",
+      `const { fork } = require("node:child_process");
+       const child = fork(process.argv[1], [], { execArgv: JSON.parse(process.argv[2]) });
+       child.send({ kind: "configure", settings: {} });
+       child.send({ kind: "request", id: 0, request: { kind: "describe", folder: "/m" } });
+       child.on("message", () => console.log(child.pid));
+       setInterval(() => {}, 1000);`,
+      engine,
+      JSON.stringify(sourceSwitches()),
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const [line] = (await once(parent.stdout, "data")) as [Buffer];
+  const pid = Number(line.toString());
+  process.kill(pid, 0);
+  parent.kill("SIGKILL");
+  for (let waited = 0; waited < 5_000; waited += 20) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  process.kill(pid, "SIGKILL");
+  assert.fail("the engine is still there");
+});
