@@ -1,7 +1,6 @@
 """The embedded model: transformers' own Llava classes, with PLLaVA's pooling between projector and decoder."""
 
 import torch
-import torch.nn.functional as F
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 FRAMES, GRID, POOLED = 8, 8, 4
@@ -32,25 +31,57 @@ def config(tokenizer) -> LlavaConfig:
     return made
 
 
+ALIKE = 0.8  # how much of each key projection is its query projection at the start
+
+
+@torch.no_grad()
+def initialise(net) -> None:
+    """Weights N(0, 1 / fan-in), outputs into the residual stream smaller by sqrt(2 layers), embeddings N(0, 1).
+
+    Each key projection starts correlated with its query projection, so that heads begin by attending to tokens like
+    their own ("mimetic initialisation", Trockman and Kolter 2023). Recall by content then forms within a few hundred
+    steps; without it the letter curriculum stays at chance for as long (README.md).
+    """
+    language = net.model.language_model
+    for name, weight in language.named_parameters():
+        if weight.dim() == 2:
+            scale = 1.0 if "embed_tokens" in name else weight.shape[1] ** -0.5
+            if "o_proj" in name or "down_proj" in name:
+                scale /= (2 * len(language.layers)) ** 0.5
+            weight.normal_(0, scale)
+    for part in language.layers:
+        queries, keys = part.self_attn.q_proj.weight, part.self_attn.k_proj.weight
+        keys.mul_((1 - ALIKE**2) ** 0.5).add_(queries, alpha=ALIKE)
+    net.lm_head.weight.normal_(0, net.lm_head.weight.shape[1] ** -0.5)
+    for name, weight in [*net.model.vision_tower.named_parameters(), *net.model.multi_modal_projector.named_parameters()]:
+        if weight.dim() == 2 and "position" not in name:
+            weight.normal_(0, weight.shape[1] ** -0.5)
+
+
 def build(tokenizer, attention: str = "sdpa") -> LlavaForConditionalGeneration:
     torch.manual_seed(0)
-    return LlavaForConditionalGeneration._from_config(config(tokenizer), attn_implementation=attention)
+    net = LlavaForConditionalGeneration._from_config(config(tokenizer), attn_implementation=attention)
+    initialise(net)
+    return net
+
+
+def tower(vision, pixels: torch.Tensor, layer: int) -> torch.Tensor:
+    """Patch tokens of the CLIP tower after the layer that is used; later layers are not computed."""
+    hidden = vision.pre_layrnorm(vision.embeddings(pixels))
+    for part in vision.encoder.layers[: len(vision.encoder.layers) + 1 + layer]:
+        hidden = part(hidden, None)
+        hidden = hidden[0] if isinstance(hidden, tuple) else hidden
+    return hidden[:, 1:]
 
 
 def video_features(model, pixels: torch.Tensor) -> torch.Tensor:
     """(B, T, 3, H, W) normalised pixels to (B, video tokens, width): tower, projector, then pooling."""
     batch, frames = pixels.shape[:2]
-    inner = model.model
-    layer = model.config.vision_feature_layer
-    hidden = inner.vision_tower(pixels.flatten(0, 1), output_hidden_states=True).hidden_states[layer][:, 1:]
-    tokens = inner.multi_modal_projector(hidden)
-    cube = tokens.view(batch, frames, GRID, GRID, -1).permute(0, 4, 1, 2, 3)
-    pooled = F.adaptive_avg_pool3d(cube.float(), tuple(model.config.pooling_shape))
-    return pooled.permute(0, 2, 3, 4, 1).flatten(1, 3)
-
-
-def decoder_hidden(model, embeds, mask, positions):
-    """Normed hidden states; mask is boolean (B, 1, S, S), True where a query may read a key."""
-    return model.model.language_model(
-        inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
-    ).last_hidden_state
+    vision = getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)
+    hidden = tower(vision, pixels.flatten(0, 1), model.config.vision_feature_layer)
+    tokens = model.model.multi_modal_projector(hidden)
+    frames_kept, rows, columns = model.config.pooling_shape
+    cube = tokens.float().view(
+        batch, frames_kept, frames // frames_kept, rows, GRID // rows, columns, GRID // columns, -1
+    )
+    return cube.mean((2, 4, 6)).flatten(1, 3)

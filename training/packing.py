@@ -1,53 +1,98 @@
-"""Packs several questions behind one shared system text and video: mask, positions and labels."""
+"""Packs several questions behind one shared prefix (the system text and the video, or a caption in words)."""
 
 import numpy as np
 import torch
 
-from model import VIDEO_TOKENS
 from prompts import multiple_choice, open_ended
+
+CHOICE, WORDS, CAPTION, MOST = 56, 24, 16, 4  # lengths of the parts, and the most options
+STORY = ["What happens in the video?", "Describe the video."]
 
 
 class Packer:
     def __init__(self, tokenizer, seed: int):
-        self.tok, self.rng = tokenizer, np.random.default_rng(seed)
-        self.image = tokenizer.convert_tokens_to_ids("<image>")
+        self.tok, self.rng, self.known = tokenizer, np.random.default_rng(seed), {}
+        self.image, self.bos = tokenizer.convert_tokens_to_ids("<image>"), tokenizer.bos_token_id
+        self.letters = tokenizer.convert_tokens_to_ids(list("ABCD"))
+        self.start = torch.tensor(self.ids(multiple_choice("?", ["?"]).split("<image>")[0]))
+        self.start = torch.cat([torch.tensor([self.bos]), self.start])
+        # Whole words and punctuation are tokens of their own here, so the pieces' tokens are the whole prompt's.
+        whole = tokenizer(multiple_choice("What is it?", ["Up", "from snow to beach"])).input_ids
+        ids, *_ = self.choice("What is it?", ["Up", "from snow to beach"], "Up", shuffle=False)
+        assert whole == [*self.start.tolist(), self.image, *ids]
 
-    def split(self, prompt: str) -> tuple[list[int], list[int]]:
-        ids = self.tok(prompt).input_ids
-        at = ids.index(self.image)
-        return ids[:at], ids[at + 1 :]
+    def ids(self, text: str) -> list[int]:
+        if text not in self.known:
+            self.known[text] = self.tok(text, add_special_tokens=False).input_ids
+        return self.known[text]
 
-    def segments(self, text: dict, choices: int):
-        """Questions about one clip: options reshuffled each time, and the answer in words once."""
-        for _ in range(choices):
-            options = [text["options"][i] for i in self.rng.permutation(len(text["options"]))]
-            prefix, asked = self.split(multiple_choice(text["question"], options))
-            letter = self.tok.convert_tokens_to_ids(chr(65 + options.index(text["answer"])))
-            yield prefix, asked, [-100] * (len(asked) - 1) + [letter]
-        prefix, asked = self.split(open_ended(text["question"]))
-        answer = self.tok(text["sentence"], add_special_tokens=False).input_ids + [self.tok.eos_token_id]
-        yield prefix, asked + answer[:-1], [-100] * (len(asked) - 1) + answer
+    def choice(self, question: str, options: list[str], answer: str, shuffle: bool = True):
+        """A multiple-choice question: ids, last token of every option, and the number of the true one."""
+        if shuffle:
+            options = [options[i] for i in self.rng.permutation(len(options))]
+        after = multiple_choice("Q?", ["X"]).split("<image>")[1]
+        row = [*self.ids(after.split("Q?")[0]), *self.ids(question), *self.ids("Options:")]
+        ends = []
+        for letter, option in zip("ABCD", options):
+            row += [*self.ids(f"({letter})"), *self.ids(option)]
+            ends.append(len(row) - 1)
+        return row + self.ids(after.split("(A) X")[1]), ends, options.index(answer)
 
-    def batch(self, texts: list[dict], choices: int = 3):
-        """Token ids (video places hold `<image>`), allowed attention, positions and next-token labels."""
-        rows = []
-        for text in texts:
-            row, label, owner, place = [], [], [], []
-            for number, (prefix, asked, wanted) in enumerate(self.segments(text, choices), start=1):
-                if not row:
-                    row = prefix + [self.image] * VIDEO_TOKENS
-                    label, owner, place = [-100] * len(row), [0] * len(row), list(range(len(row)))
-                    shared = len(row)
-                row, label = row + asked, label + wanted
-                owner += [number] * len(asked)
-                place += list(range(shared, shared + len(asked)))
-            rows.append((row, label, owner, place))
-        length = max(len(row) for row, *_ in rows)
-        length = -(-length // 32) * 32
-        fill = (self.tok.pad_token_id, -100, -1, 0)
-        ids, labels, owners, places = (
-            torch.tensor([row[k] + [fill[k]] * (length - len(row[k])) for row in rows]) for k in range(4)
-        )
-        causal = torch.ones(length, length, dtype=torch.bool).tril()
-        same = (owners[:, :, None] == owners[:, None, :]) | (owners[:, None, :] == 0)
-        return ids, (causal & same)[:, None], places, labels
+    def choices(self, questions: list[list[tuple]]) -> dict:
+        """Rows of (question, options, answer) to padded tensors."""
+        shape = (len(questions), len(questions[0]))
+        ids = np.full((*shape, CHOICE), self.tok.pad_token_id)
+        ends, last, true = np.full((*shape, MOST), -1), np.zeros(shape, int), np.zeros(shape, int)
+        for b, row in enumerate(questions):
+            for n, asked in enumerate(row):
+                tokens, stops, right = self.choice(*asked)
+                ids[b, n, : len(tokens)], ends[b, n, : len(stops)] = tokens, stops
+                last[b, n], true[b, n] = len(tokens) - 1, right
+        return {name: torch.tensor(value) for name, value in
+                {"choice": ids, "ends": ends, "last": last, "true": true}.items()}
+
+    def words(self, asked: list[list[tuple[str, str]]]) -> dict:
+        """Rows of (question, answer in words) to padded ids and next-token labels."""
+        ids = np.full((len(asked), len(asked[0]), WORDS), self.tok.pad_token_id)
+        labels = np.full(ids.shape, -100)
+        for b, row in enumerate(asked):
+            for n, (question, answer) in enumerate(row):
+                before = self.ids(open_ended(question).split("<image>")[1])
+                after = [*self.ids(answer), self.tok.eos_token_id]
+                ids[b, n, : len(before) + len(after) - 1] = [*before, *after[:-1]]
+                labels[b, n, len(before) - 1 : len(before) + len(after) - 1] = after
+        return {"words": torch.tensor(ids), "labels": torch.tensor(labels)}
+
+    def clips(self, texts: list[dict], choices: int, words: int) -> dict:
+        made = self.choices([[(t["question"], t["options"], t["answer"])] * choices for t in texts])
+        if words:
+            made |= self.words([[(t["question"], t["sentence"]), (self.story(), t["story"])][:words] for t in texts])
+        return made
+
+    def story(self) -> str:
+        return STORY[self.rng.integers(len(STORY))]
+
+    def captions(self, texts: list[dict], recall, choices: int) -> tuple[torch.Tensor, dict]:
+        """The answer stands in words where the video would: the task's own sentence, or a random phrase."""
+        rows, asked = np.full((len(texts), CAPTION), self.tok.pad_token_id), []
+        for b, text in enumerate(texts):
+            phrase, question = self.ids(text["sentence"]), (text["question"], text["options"], text["answer"])
+            questions = [question] * choices
+            if self.rng.random() < 0.4:
+                count, words = int(self.rng.integers(2, 5)), int(self.rng.integers(1, 5))
+                phrases = recall.options(count, words)
+                questions = []
+                for _ in range(choices):
+                    names = [" ".join(map(str, p)) for p in phrases]
+                    for name, ids in zip(names, phrases):
+                        self.known[name] = ids
+                    questions.append(("What happens in the video?", names, names[0]))
+                phrase = phrases[0]
+            phrase = phrase[: CAPTION - 1]
+            at = 1 + int(self.rng.integers(0, CAPTION - len(phrase)))
+            rows[b, 0] = self.bos
+            rows[b, at : at + len(phrase)] = phrase
+            asked.append(questions)
+            if len(self.known) > 50_000:
+                self.known.clear()
+        return torch.tensor(rows), self.choices(asked)

@@ -1,5 +1,10 @@
-"""Renders training clips ahead of time: `python pool.py OUT FIRST_SEED SEEDS_PER_TASK`. Seeds < 10,000,000."""
+"""Renders training clips ahead of time: `python pool.py OUT FIRST_SEED SEEDS_PER_TASK [PROCESSES]`. Seeds < 10,000,000.
 
+Writes OUT.npy (clips as the model sees them), OUT.json (their texts) and OUT.npz (what the renderer knows of each
+frame: the objects seen and the scene, for the vision pretraining and the auxiliary loss).
+"""
+
+import io
 import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -9,32 +14,56 @@ from PIL import Image, ImageFilter
 
 from render import frame, sample_indices
 from tasks import TASKS, make
+from words import COLOURS, SCENES, SHAPES
 
-DRAWN, SEEN, TOTAL = 128, 64, 48
+DRAWN, SEEN, TOTAL, SEEN_AT_ONCE = 128, 64, 48, 2
+
+
+def known(clip, t: float):
+    """The objects seen at t as rows of (colour, shape, x, y, radius), -1 where there is none; and the main scene."""
+    rows = np.full((SEEN_AT_ONCE, 5), -1, np.float32)
+    visible = [thing for thing in clip.things if thing.alpha(t) > 0.4]
+    for row, thing in zip(rows, visible):
+        row[:] = COLOURS.index(thing.colour), SHAPES.index(thing.shape), thing.x(t), thing.y(t), thing.radius(t)
+    weights = clip.scene(t)
+    return rows, SCENES.index(max(weights, key=weights.get))
+
+
+def worn(image: Image.Image, rng) -> Image.Image:
+    """Light wear: a blur, and half of the time the blocks of a lossy encoder."""
+    image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.8)))
+    if rng.random() < 0.5:
+        return image
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=int(rng.integers(40, 90)))
+    return Image.open(buffer)
 
 
 def seen(job: tuple[str, int]):
-    """One clip as the model will see it: sampled with jitter, lightly blurred or compressed sizes, resized."""
+    """One clip as the model will see it: sampled with jitter, worn, resized; with its text and what is known of it."""
     task, seed = job
     item, rng = make(task, seed), np.random.default_rng((7, seed))
-    blur = rng.uniform(0, 0.8)
-    pictures = []
+    pictures, objects, scenes = [], [], []
     for index in sample_indices(TOTAL):
         t = float(np.clip((index + rng.uniform(-1, 1)) / (TOTAL - 1), 0, 1))
-        image = Image.fromarray(frame(item.clip, t, DRAWN)).filter(ImageFilter.GaussianBlur(blur))
+        image = worn(Image.fromarray(frame(item.clip, t, DRAWN)), rng)
         pictures.append(np.asarray(image.resize((SEEN, SEEN), Image.BICUBIC)))
-    text = {key: getattr(item, key) for key in ("task", "question", "options", "answer", "sentence")}
-    return np.stack(pictures), text
+        rows, scene = known(item.clip, t)
+        objects.append(rows)
+        scenes.append(scene)
+    text = {key: getattr(item, key) for key in ("task", "question", "options", "answer", "sentence", "story")}
+    return np.stack(pictures), text, np.stack(objects), np.array(scenes, np.int64)
 
 
-def main(out: str, first: int, count: int) -> None:
+def main(out: str, first: int, count: int, processes: int = 1) -> None:
     jobs = [(task, seed) for seed in range(first, first + count) for task in TASKS]
-    with ProcessPoolExecutor(2) as workers:
+    with ProcessPoolExecutor(processes) as workers:
         made = list(workers.map(seen, jobs, chunksize=20))
-    np.save(f"{out}.npy", np.stack([pictures for pictures, _ in made]))
+    np.save(f"{out}.npy", np.stack([row[0] for row in made]))
     with open(f"{out}.json", "w") as file:
-        json.dump([text for _, text in made], file)
+        json.dump([row[1] for row in made], file)
+    np.savez(f"{out}.npz", objects=np.stack([row[2] for row in made]), scenes=np.stack([row[3] for row in made]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -62,39 +62,46 @@ def distance(shape: str, dx: np.ndarray, dy: np.ndarray, r: float) -> np.ndarray
 
 
 def background(clip: Clip, t: float, y: np.ndarray) -> np.ndarray:
+    """The scene's vertical gradient as (size, 1, 3); scenes mix while one changes into the next."""
     weights = clip.scene(t)
-    image = np.zeros((*y.shape, 3), np.float32)
+    if not weights:
+        top, bottom = (np.array(PLAIN[k], np.float32) for k in ("top", "bottom"))
+        return top * (1 - y) + bottom * y
+    column = np.zeros((len(y), 1, 3), np.float32)
     for name, weight in weights.items():
         top, bottom, horizon = SCENE_RGB[name]
         blend = 1 / (1 + np.exp(-(y - horizon) * 14))
         shade = 1.06 - 0.12 * np.abs(y - horizon)
-        image += weight * (np.array(top) * (1 - blend)[..., None] + np.array(bottom) * blend[..., None]) * shade[..., None]
-    if not weights:
-        image += np.array(PLAIN["top"]) * (1 - y)[..., None] + np.array(PLAIN["bottom"]) * y[..., None]
-    return image
+        column += weight * (np.array(top, np.float32) * (1 - blend) + np.array(bottom, np.float32) * blend) * shade
+    return column
+
+
+def paint(image: np.ndarray, axis: np.ndarray, thing: Thing, t: float) -> None:
+    """Draws one object with its shadow into the part of the image it touches."""
+    size, alpha, r = len(axis), thing.alpha(t), thing.radius(t)
+    if alpha <= 0:
+        return
+    cx, cy, reach = thing.x(t), thing.y(t), 1.3 * r + 0.05
+    (x0, x1), (y0, y1) = ((max(0, int((c - reach) * size)), max(0, int((c + reach) * size) + 1)) for c in (cx, cy))
+    part = image[y0:y1, x0:x1]
+    dx, dy = axis[None, x0:x1] - np.float32(cx), axis[y0:y1, None] - np.float32(cy)
+    shadow = np.clip(0.5 - distance(thing.shape, dx - 0.012, dy - 0.02, r) / 0.04, 0, 1)
+    part *= (1 - 0.22 * alpha * shadow)[..., None]
+    cover = (alpha * np.clip(0.5 - distance(thing.shape, dx, dy, r) * (size / 1.5), 0, 1))[..., None]
+    light = 1.08 - 0.22 * np.clip((dx + dy) / (2 * r) + 0.5, 0, 1)
+    part += (np.array(RGB[thing.colour], np.float32) * light[..., None] - part) * cover
 
 
 def frame(clip: Clip, t: float, size: int) -> np.ndarray:
     """One frame as (size, size, 3) uint8."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size
-    y, x = np.meshgrid(axis, axis, indexing="ij")
-    image = background(clip, t, y)
-    soft = 1.0 / size
-    for thing in clip.things:
-        alpha = thing.alpha(t)
-        if alpha <= 0:
-            continue
-        r = thing.radius(t)
-        dx, dy = x - thing.x(t), y - thing.y(t)
-        shadow = np.clip(0.5 - distance(thing.shape, dx - 0.012, dy - 0.02, r) / 0.04, 0, 1)
-        image *= 1 - 0.22 * alpha * shadow[..., None]
-        cover = alpha * np.clip(0.5 - distance(thing.shape, dx, dy, r) / (1.5 * soft), 0, 1)
-        light = 1.08 - 0.22 * np.clip((dx + dy) / (2 * r) + 0.5, 0, 1)
-        colour = np.array(RGB[thing.colour], np.float32) * light[..., None]
-        image = image * (1 - cover[..., None]) + colour * cover[..., None]
     rng = np.random.default_rng((clip.seed, int(t * 1e6)))
-    image += rng.normal(0, clip.noise, image.shape).astype(np.float32)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    image = rng.standard_normal((size, size, 3), np.float32)
+    noise = image * np.float32(clip.noise)
+    image[:] = background(clip, t, axis[:, None, None])
+    for thing in clip.things:
+        paint(image, axis, thing, t)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def frames(clip: Clip, count: int, size: int) -> np.ndarray:

@@ -9,6 +9,9 @@ from words import COLOURS, DIRECTIONS, NUMBERS, SCENES, SHAPES
 
 TASKS = ["moving direction", "action sequence", "object count", "scene transition", "action antonym"]
 
+HIDDEN = {"forest": ("green",), "desert": ("orange", "yellow"), "sunset": ("orange", "purple"), "night": ("blue",),
+          "beach": ("yellow",)}
+
 
 @dataclass
 class Item:
@@ -19,6 +22,7 @@ class Item:
     answer: str
     keywords: list[str]
     sentence: str  # the answer in words, for open-ended questions
+    story: str  # what happens in the video
 
 
 def ramp(a: float, b: float):
@@ -39,12 +43,28 @@ def asked(rng, templates, **words):
     return pick(rng, templates).format(**words)
 
 
+def seen_on(rng, scene: str, count=1):
+    """Colours that stand out against the scene."""
+    return pick(rng, [c for c in COLOURS if c not in HIDDEN.get(scene, ())], count)
+
+
+def places(rng, count: int, low: float, high: float, apart: float) -> list[tuple[float, float]]:
+    """Random points; each is at least `apart` from the one before it."""
+    points = []
+    while len(points) < count:
+        point = tuple(rng.uniform(low, high, 2))
+        if not points or np.hypot(point[0] - points[-1][0], point[1] - points[-1][1]) >= apart:
+            points.append(point)
+    return points
+
+
 def shuffled(rng, answer, others):
     return [[answer, *others][i] for i in rng.permutation(1 + len(others))]
 
 
 def direction(rng) -> Item:
-    colour, shape, way = pick(rng, COLOURS), pick(rng, SHAPES), pick(rng, DIRECTIONS)
+    scene, shape, way = pick(rng, SCENES), pick(rng, SHAPES), pick(rng, DIRECTIONS)
+    colour = seen_on(rng, scene)
     centre, across, reach = 0.5 + rng.uniform(-0.06, 0.06), rng.uniform(0.22, 0.78), rng.uniform(0.26, 0.32)
     sign = 1 if way in ("Right", "Down") else -1
     along = ramp(centre - sign * reach, centre + sign * reach)
@@ -52,20 +72,19 @@ def direction(rng) -> Item:
     name = f"{colour} {shape}"
     question = asked(rng, ["In which direction does the {n} move?", "What is the moving direction of the {n}?",
                            "Which way does the {n} go?"], n=name)
-    scene = pick(rng, SCENES)
     clip = Clip([Thing(colour, shape, x, y, still(rng.uniform(0.10, 0.14)))], lambda t: {scene: 1.0}, 2.0,
                 int(rng.integers(1 << 30)))
     options = shuffled(rng, way, [d for d in DIRECTIONS if d != way])
     key = next(w for w in ("direction", "way") if w in question)
-    return Item(TASKS[0], clip, question, options, way, [key], f"the {name} moves {way.lower()}")
+    return Item(TASKS[0], clip, question, options, way, [key], *[f"the {name} moves {way.lower()}"] * 2)
 
 
 def sequence(rng) -> Item:
-    colours, shapes = pick(rng, COLOURS, 2), pick(rng, SHAPES, 2)
+    scene, shapes = pick(rng, SCENES), pick(rng, SHAPES, 2)
+    colours = seen_on(rng, scene, 2)
     names = [f"{c} {s}" for c, s in zip(colours, shapes)]
     change = rng.uniform(0.44, 0.56)
     spans = [(-1.0, change), (change, 2.0)]
-    scene = pick(rng, SCENES)
     things = [
         Thing(c, s, still(rng.uniform(0.25, 0.75)), still(rng.uniform(0.25, 0.75)), still(rng.uniform(0.12, 0.16)),
               during(*span))
@@ -76,26 +95,27 @@ def sequence(rng) -> Item:
                            "What happens first and what happens next?"])
     clip = Clip(things, lambda t: {scene: 1.0}, 2.0, int(rng.integers(1 << 30)))
     key = "order" if "order" in question else "first"
-    return Item(TASKS[1], clip, question, shuffled(rng, answer, [reverse]), answer, [key], answer)
+    return Item(TASKS[1], clip, question, shuffled(rng, answer, [reverse]), answer, [key], answer, answer)
 
 
 def count(rng) -> Item:
-    number, (shape, other) = int(rng.integers(1, 5)), pick(rng, SHAPES, 2)
-    kinds = [shape] * number + [other] * int(rng.integers(0, 5 - number))
+    number, shapes, scene = int(rng.integers(1, 5)), pick(rng, SHAPES, 2), pick(rng, SCENES)
+    names = list(zip(seen_on(rng, scene, 2), shapes))
+    kinds = [names[0]] * number + [names[1]] * int(rng.integers(0, 5 - number))
     kinds = [kinds[i] for i in rng.permutation(len(kinds))]
     edges = np.linspace(0, 1, len(kinds) + 1)
     edges[0], edges[-1] = -1, 2
-    scene, colour = pick(rng, SCENES), pick(rng, COLOURS)
     things = [
-        Thing(colour, k, still(rng.uniform(0.2, 0.8)), still(rng.uniform(0.2, 0.8)), still(rng.uniform(0.11, 0.15)),
-              during(edges[i], edges[i + 1]))
-        for i, k in enumerate(kinds)
+        Thing(*k, still(x), still(y), still(rng.uniform(0.11, 0.15)), during(edges[i], edges[i + 1]))
+        for i, (k, (x, y)) in enumerate(zip(kinds, places(rng, len(kinds), 0.2, 0.8, 0.3)))
     ]
-    question = asked(rng, ["How many {s}s appear in the video?", "How many {s}s are seen over time?"], s=shape)
+    name = " ".join(names[0])
+    question = asked(rng, ["How many {n}s appear in the video?", "How many {n}s are seen over time?"], n=name)
     clip = Clip(things, lambda t: {scene: 1.0}, 2.0, int(rng.integers(1 << 30)))
     options = shuffled(rng, str(number), [n for n in NUMBERS if n != str(number)])
     plural = "" if number == 1 else "s"
-    return Item(TASKS[2], clip, question, options, str(number), ["many"], f"{number} {shape}{plural}")
+    return Item(TASKS[2], clip, question, options, str(number), ["many"], f"{number} {name}{plural}",
+                " then ".join(map(" ".join, kinds)))
 
 
 def transition(rng) -> Item:
@@ -106,7 +126,7 @@ def transition(rng) -> Item:
         mix = float(np.clip((t - change) / 0.12 + 0.5, 0, 1))
         return {first: 1 - mix, second: mix}
 
-    colour, shape = pick(rng, COLOURS), pick(rng, SHAPES)
+    colour, shape = seen_on(rng, first), pick(rng, SHAPES)
     thing = Thing(colour, shape, still(rng.uniform(0.25, 0.75)), still(rng.uniform(0.3, 0.7)), still(0.11))
     answer = f"from {first} to {second}"
     # The scene that all options share is the first or the second one, so the options alone give nothing away.
@@ -115,11 +135,12 @@ def transition(rng) -> Item:
     question = asked(rng, ["What is the scene transition in the video?", "How does the scene change?"])
     clip = Clip([thing], scene, 2.0, int(rng.integers(1 << 30)))
     return Item(TASKS[3], clip, question, shuffled(rng, answer, others), answer, ["scene"],
-                f"the scene changes {answer}")
+                *[f"the scene changes {answer}"] * 2)
 
 
 def antonym(rng) -> Item:
-    colour, shape, scene = pick(rng, COLOURS), pick(rng, SHAPES), pick(rng, SCENES)
+    scene, shape = pick(rng, SCENES), pick(rng, SHAPES)
+    colour = seen_on(rng, scene)
     seed = int(rng.integers(1 << 30))
     first = bool(rng.integers(2))
     if rng.integers(2):
@@ -128,7 +149,7 @@ def antonym(rng) -> Item:
         things = [Thing(colour, shape, still(rng.uniform(0.35, 0.65)), still(rng.uniform(0.35, 0.65)), radius)]
         pair, name, many = ["grows", "shrinks"], f"{colour} {shape}", "does"
     else:
-        second = pick(rng, [c for c in COLOURS if c != colour])
+        second = pick(rng, [c for c in COLOURS if c != colour and c not in HIDDEN.get(scene, ())])
         near, far, y = rng.uniform(0.13, 0.16), rng.uniform(0.32, 0.37), rng.uniform(0.3, 0.7)
         gap = ramp(near, far) if first else ramp(far, near)
         things = [Thing(colour, shape, lambda t: 0.5 - gap(t), still(y), still(0.11)),
@@ -138,7 +159,8 @@ def antonym(rng) -> Item:
     question = asked(rng, ["What {m} the {n} do?", "What is the action of the {n}?"], m=many, n=name)
     clip = Clip(things, lambda t: {scene: 1.0}, 2.0, seed)
     key = "action" if "action" in question else "do"
-    return Item(TASKS[4], clip, question, shuffled(rng, answer, [opposite]), answer, [key], f"the {name} {answer}")
+    return Item(TASKS[4], clip, question, shuffled(rng, answer, [opposite]), answer, [key],
+                *[f"the {name} {answer}"] * 2)
 
 
 MAKERS = dict(zip(TASKS, [direction, sequence, count, transition, antonym]))

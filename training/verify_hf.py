@@ -5,21 +5,14 @@
 
 import sys
 
-import av
 import torch
 from transformers import AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
 
 import model as embedded
+from heldout import decoded
 from prompts import multiple_choice
-from render import sample_indices
 
 TOLERANCE = 1e-4
-
-
-def decoded(path: str):
-    with av.open(path) as file:
-        images = [frame.to_image() for frame in file.decode(video=0)]
-    return [images[i] for i in sample_indices(len(images))]
 
 
 @torch.no_grad()
