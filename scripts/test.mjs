@@ -1,64 +1,87 @@
-// Runs the named layers of tests (test/<layer>) and ends with one line: "N passed, N failed".
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+// Runs layers of tests (test/<layer>), all of them by default, and ends with one line:
+// "N passed, N failed". A layer without tests, a skipped test and a runner that dies are failures.
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ensureInstalled } from "./install.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const layers = process.argv.slice(2);
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const LAYERS = ["unit", "parity", "host", "panel"];
+/** Layers that open windows: one file at a time. */
+const ALONE = new Set(["host", "panel"]);
+/** A layer that takes longer hangs. */
+const LIMIT_MS = 45 * 60_000;
 
-if (!existsSync(join(root, "node_modules"))) {
-  const install = spawnSync(
-    "npm",
-    ["install", "--no-save", "--no-package-lock", "--no-fund", "--no-audit"],
-    {
-      cwd: root,
-      stdio: "inherit",
-      shell: process.platform === "win32",
-    },
-  );
-  if (install.status !== 0) {
-    console.error("npm install failed, so no test could run");
-    process.exit(1);
-  }
+/** Test files of a layer, in the order of their names. */
+function filesOf(layer) {
+  const folder = join(ROOT, "test", layer);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
-/** Runs one command, passing its output on, and returns that output and the exit code. */
-function run(command, args) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
-    let output = "";
-    child.stdout.on("data", (chunk) => {
-      output += chunk;
-      process.stdout.write(chunk);
-    });
-    child.on("close", (code) => resolve({ code: code ?? 1, output }));
-  });
-}
-
-/** Reads a counter ("# pass 3" in TAP, "ℹ pass 3" in spec output) from node:test's closing lines. */
-function counter(output, name) {
-  const found = output.match(new RegExp(`^(?:#|ℹ) ${name} (\\d+)$`, "m"));
+/** A counter of TAP's closing lines, such as "# pass 3". */
+function counter(tap, name) {
+  const found = tap.match(new RegExp(`^# ${name} (\\d+)$`, "m"));
   return found === null ? 0 : Number(found[1]);
 }
 
+/** Runs a layer and counts how it ended. */
+async function runLayer(layer, folder) {
+  const files = filesOf(layer);
+  console.log(`== ${layer}: ${files.length} files`);
+  if (files.length === 0) {
+    console.log(`test/${layer} has no tests`);
+    return { passed: 0, failed: 1 };
+  }
+  const report = join(folder, `${layer}.tap`);
+  const child = spawn(
+    process.execPath,
+    [
+      "--import",
+      "tsx",
+      "--test",
+      ...(ALONE.has(layer) ? ["--test-concurrency=1"] : []),
+      "--test-reporter=spec",
+      "--test-reporter-destination=stdout",
+      "--test-reporter=tap",
+      `--test-reporter-destination=${report}`,
+      ...files,
+    ],
+    { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] },
+  );
+  const limit = setTimeout(() => {
+    console.error(`${layer} did not end within ${LIMIT_MS / 60_000} minutes`);
+    child.kill("SIGKILL");
+  }, LIMIT_MS);
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  clearTimeout(limit);
+  const tap = existsSync(report) ? readFileSync(report, "utf8") : "";
+  const passed = counter(tap, "pass");
+  const failed = ["fail", "cancelled", "skipped", "todo"].reduce(
+    (sum, name) => sum + counter(tap, name),
+    0,
+  );
+  const died = code !== 0 && failed === 0;
+  if (died) console.error(`the runner of ${layer} ended with code ${code}`);
+  return { passed, failed: failed + (died || passed === 0 ? 1 : 0) };
+}
+
+ensureInstalled();
+const asked = process.argv.slice(2);
+const folder = mkdtempSync(join(tmpdir(), "flowprobe-tests-"));
 let passed = 0;
 let failed = 0;
-for (const layer of layers) {
-  const folder = join(root, "test", layer);
-  const files = readdirSync(folder, { recursive: true })
-    .filter((name) => name.endsWith(".test.ts"))
-    .map((name) => join(folder, name));
-  console.log(`== ${layer}: ${files.length} files`);
-  const args = ["--import", "tsx", "--test", "--test-reporter=tap", ...files];
-  const { code, output } = await run(process.execPath, args);
-  const layerPassed = counter(output, "pass");
-  const layerFailed =
-    counter(output, "fail") + counter(output, "cancelled") + counter(output, "skipped");
-  passed += layerPassed;
-  failed += layerFailed;
-  // A layer that ran nothing, or whose runner died, is a failure in its own right.
-  if (layerPassed === 0 || (code !== 0 && layerFailed === 0)) failed += 1;
+for (const layer of asked.length > 0 ? asked : LAYERS) {
+  const counted = await runLayer(layer, folder);
+  passed += counted.passed;
+  failed += counted.failed;
 }
+rmSync(folder, { recursive: true, force: true });
 console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+process.exit(failed === 0 ? 0 : 1);
