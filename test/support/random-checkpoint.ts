@@ -15,9 +15,12 @@ export interface RandomSizes {
   readonly vocab: number;
   readonly dtype: "F32" | "BF16";
   readonly seed: number;
+  /** Side of the vision tower's picture and of a patch, in pixels; 16 and 4 without it. */
+  readonly picture?: { readonly image: number; readonly patch: number };
 }
 
-const VISION = { hidden: 16, inner: 24, layers: 2, heads: 2, image: 16, patch: 4 };
+const VISION = { hidden: 16, inner: 24, layers: 2, heads: 2 };
+const PICTURE = { image: 16, patch: 4 };
 const CHUNK = 1 << 22;
 
 /**
@@ -65,6 +68,7 @@ function fanIn(shape: readonly number[]): number {
 }
 
 function configOf(sizes: RandomSizes) {
+  const picture = sizes.picture ?? PICTURE;
   return {
     model_type: "llava",
     image_token_index: 4,
@@ -86,15 +90,15 @@ function configOf(sizes: RandomSizes) {
       intermediate_size: VISION.inner,
       num_hidden_layers: VISION.layers,
       num_attention_heads: VISION.heads,
-      image_size: VISION.image,
-      patch_size: VISION.patch,
+      image_size: picture.image,
+      patch_size: picture.patch,
     },
   };
 }
 
 function shapesOf(sizes: RandomSizes): [string, number[]][] {
   const { hidden, inner, heads, kvHeads, headDim, vocab } = sizes;
-  const v = VISION;
+  const v = { ...VISION, ...(sizes.picture ?? PICTURE) };
   const patches = (v.image / v.patch) ** 2;
   const vision = "vision_tower.vision_model.";
   const shapes: [string, number[]][] = [

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { ModelError } from "../../src/engine/errors.ts";
+import { readModelSpec } from "../../src/engine/families/registry.ts";
+import { tokenGrid } from "../../src/engine/families/spec.ts";
+import { editConfig, editHeader, withSection } from "../support/checkpoint-edits.ts";
+import { randomCheckpoint } from "../support/random-checkpoint.ts";
+
+const SIZES = {
+  hidden: 16,
+  inner: 24,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 6,
+  vocab: 20,
+  dtype: "F32",
+  seed: 3,
+} as const;
+
+describe("reading a LLaVA-family checkpoint", () => {
+  let root: string;
+  let original: string;
+  let folder: string;
+
+  before(async () => {
+    root = mkdtempSync(join(tmpdir(), "flowprobe-family-"));
+    original = await randomCheckpoint(root, SIZES);
+    folder = join(root, "copy");
+  });
+  beforeEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(original, folder, { recursive: true });
+  });
+  after(() => rmSync(root, { recursive: true }));
+
+  /** The refusal must name the file and everything listed. */
+  async function refused(...named: string[]): Promise<void> {
+    await assert.rejects(readModelSpec(folder), (error: unknown) => {
+      assert.ok(error instanceof ModelError, `${error} is a ModelError`);
+      for (const part of [folder, ...named]) {
+        assert.ok(error.message.includes(part), `"${error.message}" names ${part}`);
+      }
+      return true;
+    });
+  }
+
+  test("gives sizes, and an image-only base with a small grid keeps every token", async () => {
+    const spec = await readModelSpec(folder);
+    assert.equal(spec.decoder.layers.length, 2);
+    assert.equal(spec.decoder.kvHeads, 2);
+    assert.equal(spec.vision.layers.length, 1, "layer -2 of 2 needs the first layer only");
+    assert.deepEqual(tokenGrid(spec, 8), { frames: 8, rows: 4, columns: 4 });
+  });
+
+  test("an image-only base with CLIP's grid is pooled as in the paper, whatever the clip's frames", async () => {
+    const picture = { image: 336, patch: 14 };
+    const spec = await readModelSpec(await randomCheckpoint(root, { ...SIZES, picture }));
+    assert.equal(spec.frames, 8);
+    assert.deepEqual(tokenGrid(spec, 8), { frames: 8, rows: 12, columns: 12 });
+    assert.deepEqual(tokenGrid(spec, 5), { frames: 5, rows: 12, columns: 12 });
+  });
+
+  test("an unknown family is refused by its name, and the supported ones are listed", async () => {
+    editConfig(folder, (config) => ({ ...config, model_type: "video_gpt" }));
+    await refused("model_type", "video_gpt", "llava");
+  });
+
+  test("another decoder than Llama is refused", async () => {
+    editConfig(folder, (config) => withSection(config, "text_config", { model_type: "qwen2" }));
+    await refused("text_config.model_type", "qwen2");
+  });
+
+  test("another vision tower than CLIP is refused", async () => {
+    editConfig(folder, (config) => withSection(config, "vision_config", { model_type: "siglip" }));
+    await refused("vision_config.model_type", "siglip");
+  });
+
+  test("a quantized checkpoint is refused, with what would work", async () => {
+    editConfig(folder, (config) => ({ ...config, quantization_config: { quant_method: "awq" } }));
+    await refused("quantization_config", "awq", "unquantized");
+  });
+
+  test("an unknown rope scaling is refused", async () => {
+    const scaling = { rope_type: "yarn", factor: 4 };
+    editConfig(folder, (config) => withSection(config, "text_config", { rope_scaling: scaling }));
+    await refused("rope_scaling.rope_type", "yarn");
+  });
+
+  test("heads that are not a multiple of the key heads are refused", async () => {
+    editConfig(folder, (config) => withSection(config, "text_config", { num_key_value_heads: 3 }));
+    await refused("num_key_value_heads", "3");
+  });
+
+  test("a size that is no number is refused", async () => {
+    editConfig(folder, (config) => withSection(config, "text_config", { hidden_size: "16" }));
+    await refused("text_config.hidden_size", '"16"');
+  });
+
+  test("several vision layers, or one the tower does not have, are refused", async () => {
+    editConfig(folder, (config) => ({ ...config, vision_feature_layer: [-2, -5] }));
+    await refused("vision_feature_layer", "[-2,-5]");
+    editConfig(folder, (config) => ({ ...config, vision_feature_layer: -9 }));
+    await refused("vision_feature_layer", "-9");
+  });
+
+  test("a missing tensor is named", async () => {
+    const name = "language_model.model.layers.1.mlp.up_proj.weight";
+    editHeader(folder, (header) => {
+      delete header[name];
+    });
+    await refused(name);
+  });
+
+  test("a missing head is named when the embeddings are not tied", async () => {
+    editHeader(folder, (header) => {
+      delete header["language_model.lm_head.weight"];
+    });
+    await refused("lm_head.weight");
+    editConfig(folder, (config) => ({ ...config, tie_word_embeddings: true }));
+    const spec = await readModelSpec(folder);
+    assert.equal(spec.decoder.head, spec.decoder.embedding);
+  });
+
+  test("a tensor of another shape is refused with both shapes", async () => {
+    editConfig(folder, (config) => withSection(config, "text_config", { intermediate_size: 32 }));
+    await refused("gate_proj", "[24, 16]", "[32, 16]");
+  });
+
+  test("a tensor of a type that cannot be computed with is refused", async () => {
+    const name = "language_model.model.norm.weight";
+    editHeader(folder, (header) => {
+      header[name] = { ...header[name], dtype: "I32" };
+    });
+    await refused(name, "I32", "BF16");
+  });
+
+  test("a config that is not JSON, or is missing, is named", async () => {
+    writeFileSync(join(folder, "config.json"), "{");
+    await refused("config.json", "not JSON");
+    rmSync(join(folder, "config.json"));
+    await refused("config.json", "missing");
+  });
+});
