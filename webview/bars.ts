@@ -17,7 +17,7 @@ export function bars(list: readonly Bar[], label: string): HTMLElement {
       fillBar.style.transform = `scaleX(${Math.min(1, Math.max(0, value ?? 0))})`;
       return el(
         "li",
-        {},
+        { class: "bar-row" },
         el("span", { class: "name" }, name),
         el("span", { class: "track" }, fillBar),
         el("span", { class: "value" }, value === null ? "–" : percent(value)),

@@ -173,8 +173,9 @@ export function textField(
 ): ValueControl<string> {
   const node = toolkit<{ value: string }>("vscode-text-field", {
     placeholder,
-    "aria-label": label,
   });
+  // The toolkit takes the accessible name from the content; style.css hides the visible copy.
+  node.append(label);
   node.addEventListener("input", () => onInput(node.value));
   return {
     element: node,

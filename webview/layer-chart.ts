@@ -8,12 +8,14 @@ import {
   LineElement,
   PointElement,
 } from "chart.js";
+import { ChartLegend, swatch } from "./chart-legend.ts";
 import type { Context } from "./context.ts";
 import { el, fill, onWidth, setAttributes, show } from "./dom.ts";
+import { layerStep } from "./layer-step.ts";
 import { drawLineFigure, type PlotGeometry } from "./line-drawing.ts";
 import { type LineFigure, type LineSeries, sentence } from "./line-figure.ts";
 import type { Drawing } from "./section.ts";
-import { DASHES, SHAPES } from "./theme.ts";
+import { alpha, DASHES, SHAPES } from "./theme.ts";
 
 Chart.register(LineController, LineElement, PointElement, LinearScale, Filler);
 
@@ -33,20 +35,21 @@ export class LayerChart {
   readonly #context: Context;
   readonly #canvas = el("canvas", { tabindex: 0, role: "slider" });
   readonly #plot: HTMLElement;
-  readonly #legend = el("ul", { class: "legend" });
+  readonly #legend: ChartLegend;
   readonly #mark = el("div", { class: "mark" });
   readonly #shade = el("div", { class: "shade" });
   readonly #tip = el("div", { class: "tip", role: "presentation", hidden: true });
   readonly #chart: Chart<"line", Point[]>;
-  readonly #hidden = new Set<string>();
   #figure: LineFigure | null = null;
-  #legendKey = "";
 
   constructor(context: Context, height = 220) {
     this.#context = context;
     this.#plot = el("div", { class: "plot" }, this.#shade, this.#canvas, this.#mark, this.#tip);
     this.#plot.style.height = `${height}px`;
-    this.element = el("div", { class: "chart" }, this.#plot, this.#legend);
+    this.#legend = new ChartLegend(() => {
+      if (this.#figure !== null) this.render(this.#figure);
+    });
+    this.element = el("div", { class: "chart" }, this.#plot, this.#legend.element);
     this.#chart = new Chart(this.#canvas, this.#configuration());
     onWidth(this.#plot, () => {
       this.#chart.resize();
@@ -70,7 +73,7 @@ export class LayerChart {
         x: layer + 1,
         y: series.values[layer] ?? null,
       }));
-      dataset.hidden = this.#hidden.has(series.name);
+      dataset.hidden = this.#legend.hidden.has(series.name);
     });
     datasets.length = figure.series.length;
     const { x, y } = this.#chart.options.scales ?? {};
@@ -101,7 +104,7 @@ export class LayerChart {
       });
     }
     this.#chart.update("none");
-    this.#renderLegend(figure);
+    this.#legend.render(figure);
     this.renderMarks();
   }
 
@@ -142,7 +145,7 @@ export class LayerChart {
   drawing(): Drawing | null {
     const figure = this.#figure;
     if (figure === null || figure.series.every(({ values }) => values.length === 0)) return null;
-    const visible = figure.series.filter(({ name }) => !this.#hidden.has(name));
+    const visible = figure.series.filter(({ name }) => !this.#legend.hidden.has(name));
     const { theme } = this.#context;
     const width = Math.max(420, this.#plot.clientWidth);
     const scale = this.#chart.scales.y;
@@ -255,7 +258,7 @@ export class LayerChart {
     show(this.#tip, visible);
     if (!visible || figure === null || layer === null) return;
     const rows = figure.series
-      .filter(({ name }) => !this.#hidden.has(name))
+      .filter(({ name }) => !this.#legend.hidden.has(name))
       .flatMap((series) => {
         const value = series.values[layer];
         if (value === null || value === undefined) return [];
@@ -263,7 +266,7 @@ export class LayerChart {
           el(
             "li",
             { class: series.emphasised ? "emphasised" : null },
-            this.#swatch(series),
+            swatch(series),
             el("span", { class: "name" }, series.name),
             el("span", { class: "value" }, figure.format(value)),
           ),
@@ -280,70 +283,4 @@ export class LayerChart {
     this.#tip.style.left = x <= half ? `${x + 14}px` : "auto";
     this.#tip.style.right = x > half ? `${this.#plot.clientWidth - x + 14}px` : "auto";
   }
-
-  #swatch(series: LineSeries): HTMLElement {
-    const slot = series.slot % 8;
-    return el("span", {
-      class: `swatch s${slot + 1} shape-${SHAPES[slot] ?? "circle"}`,
-      "aria-hidden": "true",
-    });
-  }
-
-  /** The legend; pressing an entry hides or shows its line. */
-  #renderLegend(figure: LineFigure): void {
-    const key = JSON.stringify([
-      figure.series.map(({ name, slot, emphasised }) => [name, slot, emphasised]),
-      [...this.#hidden],
-    ]);
-    if (key === this.#legendKey) return;
-    this.#legendKey = key;
-    const focused = this.#legend.contains(document.activeElement)
-      ? document.activeElement?.textContent
-      : null;
-    fill(
-      this.#legend,
-      ...figure.series.map((series) => {
-        const entry = el(
-          "button",
-          {
-            type: "button",
-            class: series.emphasised ? "emphasised" : null,
-            "aria-pressed": String(!this.#hidden.has(series.name)),
-            title: "Show or hide this line",
-          },
-          this.#swatch(series),
-          el("span", { class: "name" }, series.name),
-        );
-        entry.addEventListener("click", () => {
-          if (!this.#hidden.delete(series.name)) this.#hidden.add(series.name);
-          if (this.#figure !== null) this.render(this.#figure);
-        });
-        if (focused === series.name) queueMicrotask(() => entry.focus());
-        return el("li", {}, entry);
-      }),
-    );
-  }
-}
-
-/** The layer an arrow, Page, Home or End key moves to; null for other keys. */
-export function layerStep(key: string, layer: number, layers: number): number | null {
-  const last = layers - 1;
-  const steps: Readonly<Record<string, number>> = {
-    ArrowRight: layer + 1,
-    ArrowUp: layer + 1,
-    ArrowLeft: layer - 1,
-    ArrowDown: layer - 1,
-    PageUp: layer + 4,
-    PageDown: layer - 4,
-    Home: 0,
-    End: last,
-  };
-  const target = Object.hasOwn(steps, key) ? steps[key] : undefined;
-  return target === undefined || last < 0 ? null : Math.min(Math.max(target, 0), last);
-}
-
-/** A #rrggbb colour with an alpha share. */
-export function alpha(color: string, share: number): string {
-  const byte = Math.round(share * 255).toString(16);
-  return /^#[0-9a-f]{6}$/i.test(color) ? `${color}${byte.padStart(2, "0")}` : color;
 }

@@ -1,6 +1,6 @@
 import type { Context } from "./context.ts";
 import { el, onWidth, setAttributes } from "./dom.ts";
-import { layerStep } from "./layer-chart.ts";
+import { layerStep } from "./layer-step.ts";
 import { CanvasPen, type Pen } from "./pen.ts";
 import type { Drawing } from "./section.ts";
 import type { DataTable } from "./table.ts";

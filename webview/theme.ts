@@ -113,3 +113,9 @@ export function heat(value: number): string {
   const step = Math.round(Math.min(Math.max(value, 0), 1) * (HEAT_STEPS - 1));
   return HEAT[step] ?? "rgb(0,0,0)";
 }
+
+/** A #rrggbb colour with an alpha share. */
+export function alpha(color: string, share: number): string {
+  const byte = Math.round(share * 255).toString(16);
+  return /^#[0-9a-f]{6}$/i.test(color) ? `${color}${byte.padStart(2, "0")}` : color;
+}

@@ -2,7 +2,7 @@ import type { Context, View } from "../context.ts";
 import { radios } from "../controls.ts";
 import { change, el, onWidth, setAttributes, setText, show, visibleToken } from "../dom.ts";
 import { type FlowStage, flowOf, LANES, MIN_LOSS_PERCENT, STAGE_SHARE } from "../flow-stages.ts";
-import { layerStep } from "../layer-chart.ts";
+import { layerStep } from "../layer-step.ts";
 import { CanvasPen, type Pen } from "../pen.ts";
 import { experimentRecipe, runRecipe } from "../recipe.ts";
 import { type Drawing, Section } from "../section.ts";

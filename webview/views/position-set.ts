@@ -3,12 +3,14 @@ import type { Store } from "../store.ts";
 
 /** A set of positions in few words: the group it equals, a single token's text, or a count. */
 export function positionsText(store: Store, positions: ReadonlySet<number>): string {
-  for (const { name, spans } of store.run?.tokens.groups ?? []) {
+  const equal = (store.run?.tokens.groups ?? []).filter(({ spans }) => {
     const size = spans.reduce((sum, [start, end]) => sum + end - start, 0);
-    if (size !== positions.size) continue;
-    const inside = [...positions].every((p) => spans.some(([start, end]) => p >= start && p < end));
-    if (inside) return name;
-  }
+    if (size !== positions.size) return false;
+    return [...positions].every((p) => spans.some(([start, end]) => p >= start && p < end));
+  });
+  // "true-option" says more than "option:A", which has the same positions.
+  const named = equal.find(({ name }) => !name.startsWith("option:")) ?? equal[0];
+  if (named !== undefined) return named.name;
   const [first] = positions;
   if (positions.size === 1 && first !== undefined) {
     const token = store.map?.textAt(first);
