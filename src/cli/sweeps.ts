@@ -13,7 +13,7 @@ import {
 } from "../engine/jobs.ts";
 import { EngineClient } from "../engine/service/client.ts";
 import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../runs/events.ts";
-import { type ParsedArguments, UsageError } from "./arguments.ts";
+import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CLIP_FLAGS, clipAndQuestion, engineSettings, modelFolder } from "./job.ts";
 import { only } from "./layers.ts";
@@ -26,6 +26,30 @@ const OUTPUT_FLAGS = {
   json: { kind: "flag", help: "print one JSON object instead of the table" },
 } as const;
 
+/** Flags of a knockout sweep. */
+export const SWEEP_FLAGS: Flags = {
+  target: { kind: "text", oneOf: [...KNOCKOUT_TARGETS, "all"], help: "what is cut (all)" },
+  window: { kind: "whole", value: "W", help: `layers of the window (${DEFAULT_WINDOW})` },
+  style: { kind: "text", oneOf: WINDOW_STYLES, help: "which layers around the centre (center)" },
+  layers: { kind: "text", value: "A-B", help: "centres to try, counted from 1 (all)" },
+};
+
+/** The sweep that the flags ask for. */
+export function sweepRequest(args: ParsedArguments): ExperimentRequest {
+  const window = args.number("window") ?? DEFAULT_WINDOW;
+  if (window < 1) throw new UsageError("--window is 0; at least one layer is needed");
+  const layers = args.text("layers");
+  const target = KNOCKOUT_TARGETS.find((known) => known === args.text("target"));
+  const targets: readonly KnockoutTarget[] = target === undefined ? KNOCKOUT_TARGETS : [target];
+  return {
+    kind: "knockout",
+    targets,
+    window,
+    style: WINDOW_STYLES.find((known) => known === args.text("style")) ?? "center",
+    layers: layers === undefined ? undefined : parseLayerRange(layers),
+  };
+}
+
 /** `flowprobe knockout`: the paper's attention-knockout sweeps. */
 export const knockout: Command = {
   name: "knockout",
@@ -34,26 +58,12 @@ export const knockout: Command = {
     "Cuts attention edges in a window of layers around every layer, and shows what that does to the\n" +
     "answer's probability.",
   flags: {
-    target: { kind: "text", oneOf: [...KNOCKOUT_TARGETS, "all"], help: "what is cut (all)" },
-    window: { kind: "whole", value: "W", help: `layers of the window (${DEFAULT_WINDOW})` },
-    style: { kind: "text", oneOf: WINDOW_STYLES, help: "which layers around the centre (center)" },
-    layers: { kind: "text", value: "A-B", help: "centres to try, counted from 1 (all)" },
+    ...SWEEP_FLAGS,
     ...CLIP_FLAGS,
     ...OUTPUT_FLAGS,
   },
   async run(args, terminal) {
-    const window = args.number("window") ?? DEFAULT_WINDOW;
-    if (window < 1) throw new UsageError("--window is 0; at least one layer is needed");
-    const layers = args.text("layers");
-    const target = KNOCKOUT_TARGETS.find((known) => known === args.text("target"));
-    const targets: readonly KnockoutTarget[] = target === undefined ? KNOCKOUT_TARGETS : [target];
-    const request: ExperimentRequest = {
-      kind: "knockout",
-      targets,
-      window,
-      style: WINDOW_STYLES.find((known) => known === args.text("style")) ?? "center",
-      layers: layers === undefined ? undefined : parseLayerRange(layers),
-    };
+    const request = sweepRequest(args);
     await runExperiment(args, terminal, () => Promise.resolve(request));
   },
 };

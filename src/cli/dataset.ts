@@ -1,0 +1,142 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { InputError } from "../engine/errors.ts";
+import { type ExperimentRequest, KNOCKOUT_TARGETS } from "../engine/jobs.ts";
+import { EngineClient } from "../engine/service/client.ts";
+import { type LoadedQuestion, loadPromptFile } from "../prompts/files.ts";
+import type { RunEvent } from "../runs/events.ts";
+import { RUN_FILE_SUFFIX, readRunFile } from "../runs/file.ts";
+import { fileNamePart } from "../runs/names.ts";
+import { SAMPLE_MODES } from "../runs/records.ts";
+import { type SweepStatistics, sweepStatistics } from "../runs/statistics.ts";
+import { type ParsedArguments, UsageError } from "./arguments.ts";
+import type { Command, Terminal } from "./command.ts";
+import { ENGINE_FLAGS, engineSettings, modelFolder } from "./job.ts";
+import { recordRun } from "./record.ts";
+import { SWEEP_FLAGS, sweepRequest } from "./sweeps.ts";
+
+/** Questions that name no task are counted under this name. */
+const NO_TASK = "all questions";
+
+/** `flowprobe dataset`: a knockout sweep over every question of a file, averaged. */
+export const dataset: Command = {
+  name: "dataset",
+  usage: `FILE --out FOLDER [--target ${[...KNOCKOUT_TARGETS, "all"].join("|")}] …`,
+  about:
+    "Runs the knockout sweep over every question of a prompt file (or a TVBench or MVBench list) and\n" +
+    "prints means by task. Finished clips are found in the folder and not run again.",
+  flags: {
+    out: { kind: "text", value: "FOLDER", help: "where the clips' run files are kept" },
+    task: { kind: "text", value: "NAME", help: "only questions of this task" },
+    limit: { kind: "whole", value: "N", help: "at most N questions of each task" },
+    samples: { kind: "text", oneOf: SAMPLE_MODES, help: "clips that count (correct)" },
+    ...SWEEP_FLAGS,
+    ...ENGINE_FLAGS,
+    json: { kind: "flag", help: "print one JSON object instead of tables" },
+  },
+  async run(args, terminal) {
+    const [file, ...more] = args.positionals;
+    if (file === undefined || more.length > 0) throw new UsageError("one prompt file is needed");
+    const out = args.text("out");
+    if (out === undefined) throw new UsageError("--out is missing: the folder for the run files");
+    const questions = chosenQuestions(await loadPromptFile(resolve(file)), args);
+    const client = new EngineClient({ settings: engineSettings(args) });
+    const byTask = new Map<string, (readonly RunEvent[])[]>();
+    try {
+      for (const [i, question] of questions.entries()) {
+        terminal.status(`${i + 1} of ${questions.length}: ${question.item.video}`);
+        const events = await runOf(client, question, i, resolve(out), args, terminal);
+        const task = question.item.task ?? NO_TASK;
+        byTask.set(task, [...(byTask.get(task) ?? []), events.filter(isCounted)]);
+      }
+    } finally {
+      await client.dispose();
+    }
+    terminal.status("");
+    const samples = SAMPLE_MODES.find((known) => known === args.text("samples")) ?? "correct";
+    const tasks = [...byTask].map(([task, runs]) => ({ task, ...sweepStatistics(runs, samples) }));
+    if (args.flag("json")) terminal.print(JSON.stringify({ samples, tasks }, null, 2));
+    else for (const task of tasks) printTask(task, (line) => terminal.print(line));
+  },
+};
+
+function chosenQuestions(
+  questions: readonly LoadedQuestion[],
+  args: ParsedArguments,
+): readonly LoadedQuestion[] {
+  const task = args.text("task");
+  const limit = args.number("limit") ?? Number.POSITIVE_INFINITY;
+  const seen = new Map<string, number>();
+  const chosen = questions.filter(({ item }) => {
+    if (task !== undefined && item.task !== task) return false;
+    const count = (seen.get(item.task ?? NO_TASK) ?? 0) + 1;
+    seen.set(item.task ?? NO_TASK, count);
+    return count <= limit;
+  });
+  if (chosen.length === 0) {
+    const tasks = [...new Set(questions.map(({ item }) => item.task ?? NO_TASK))].join(", ");
+    throw new InputError(`no question is chosen; the file's tasks are ${tasks}`);
+  }
+  return chosen;
+}
+
+/** A question's run: read when it was finished before, else made. */
+async function runOf(
+  client: EngineClient,
+  { item, videoPath }: LoadedQuestion,
+  index: number,
+  folder: string,
+  args: ParsedArguments,
+  terminal: Terminal,
+): Promise<readonly RunEvent[]> {
+  const name = [String(index + 1).padStart(4, "0"), fileNamePart(item.id ?? item.video)].join(".");
+  const path = join(folder, name + RUN_FILE_SUFFIX);
+  if (existsSync(path)) {
+    const { events } = await readRunFile(path);
+    const whole = events.some((event) => event.type === "run.finished" && event.status === "done");
+    if (whole) return events;
+    throw new InputError(`${path}: is not finished; remove it to run this question again`);
+  }
+  const { folder: model, embedded } = modelFolder(args);
+  const request: ExperimentRequest = sweepRequest(args);
+  const { events } = await recordRun(
+    client,
+    {
+      model,
+      embedded,
+      clip: { path: videoPath },
+      prompt: item,
+      observe: { lens: false, mass: false, attention: "none", headAveraged: true },
+      experiments: [request],
+    },
+    path,
+    () => {},
+    terminal.signal,
+  );
+  return events;
+}
+
+/** Only what the statistics need is kept of each clip. */
+function isCounted(event: RunEvent): boolean {
+  return event.type === "answer" || event.type === "branch.result";
+}
+
+function printTask(
+  { task, clips, cleanAccuracy, points }: SweepStatistics & { readonly task: string },
+  print: (line: string) => void,
+): void {
+  print(`${task}: ${clips} clips, clean accuracy ${(100 * cleanAccuracy).toFixed(1)} %`);
+  const series = [...new Set(points.map((point) => point.series))];
+  const layers = [...new Set(points.map(({ layer }) => layer))].sort((a, b) => a - b);
+  const width = Math.max(0, ...series.map((name) => name.length));
+  print(`${"".padEnd(width)}${layers.map((layer) => String(layer + 1).padStart(12)).join("")}`);
+  for (const name of series) {
+    const cells = layers.map((layer) => {
+      const point = points.find((found) => found.series === name && found.layer === layer);
+      if (point === undefined) return "".padStart(12);
+      return `${point.meanRelativeDiff.toFixed(1)}±${point.interval.toFixed(1)}`.padStart(12);
+    });
+    print(`${name.padEnd(width)}${cells.join("")}`);
+  }
+  print("");
+}
