@@ -5,10 +5,19 @@ import { flagHelp, ParsedArguments, UsageError } from "./arguments.ts";
 import type { Command, Terminal } from "./command.ts";
 import { dataset } from "./dataset.ts";
 import { exportRun } from "./export.ts";
+import { generate } from "./generate.ts";
 import { model } from "./model.ts";
 import { knockout, pathways } from "./sweeps.ts";
 
-const COMMANDS: readonly Command[] = [analyze, model, knockout, pathways, dataset, exportRun];
+const COMMANDS: readonly Command[] = [
+  analyze,
+  model,
+  knockout,
+  pathways,
+  generate,
+  dataset,
+  exportRun,
+];
 
 /** Exit codes that scripts can rely on. */
 const EXIT = { fine: 0, bug: 1, usageOrInput: 2, model: 3, cancelled: 4 } as const;

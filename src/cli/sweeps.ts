@@ -1,22 +1,12 @@
-import {
-  type KeptRanges,
-  PRESET_NAMES,
-  parseLayerRange,
-  presetFits,
-  presetRanges,
-} from "../engine/experiments/presets.ts";
-import {
-  type ExperimentRequest,
-  KNOCKOUT_TARGETS,
-  type KnockoutTarget,
-  type LayerRange,
-} from "../engine/jobs.ts";
+import { PRESET_NAMES, parseLayerRange } from "../engine/experiments/presets.ts";
+import { type ExperimentRequest, KNOCKOUT_TARGETS, type KnockoutTarget } from "../engine/jobs.ts";
 import { EngineClient } from "../engine/service/client.ts";
 import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../runs/events.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Command, Terminal } from "./command.ts";
 import { CLIP_FLAGS, clipAndQuestion, engineSettings, modelFolder } from "./job.ts";
 import { only } from "./layers.ts";
+import { keptRanges, PATHWAY_FLAGS } from "./pathway-flags.ts";
 import { progressLine } from "./progress.ts";
 import { recordRun } from "./record.ts";
 
@@ -76,51 +66,20 @@ export const pathways: Command = {
     "Keeps only the pathway's attention edges and cuts the rest; beside it, as many edges are cut at\n" +
     "random. RANGES are layers counted from 1: cross-frame=6-15,video-question=6-20,question-last=16-25.",
   flags: {
-    preset: { kind: "text", oneOf: PRESET_NAMES, help: "ranges of one of the paper's models" },
-    keep: { kind: "text", value: "RANGES", help: "ranges of your own" },
+    ...PATHWAY_FLAGS,
     random: { kind: "whole", value: "SEED", help: "seed of the random control (0)" },
     ...CLIP_FLAGS,
     ...OUTPUT_FLAGS,
   },
   async run(args, terminal) {
-    if (args.has("preset") && args.has("keep")) {
-      throw new UsageError("--preset and --keep exclude each other");
-    }
-    const keep = args.text("keep");
-    const given = keep === undefined ? undefined : parseKept(keep);
+    const kept = keptRanges(args);
     const randomSeed = args.number("random") ?? 0;
     await runExperiment(args, terminal, async (client) => {
-      if (given !== undefined) return { kind: "pathways", ...given, randomSeed };
       const { layers } = await client.describe(modelFolder(args).folder);
-      const name = PRESET_NAMES.find((known) => known === args.text("preset")) ?? "llava-next-7b";
-      if (!presetFits(name, layers)) {
-        terminal.note(`the ranges of ${name} are scaled to this model's ${layers} layers`);
-      }
-      return { kind: "pathways", ...presetRanges(name, layers), randomSeed };
+      return { kind: "pathways", ...kept(layers, terminal), randomSeed };
     });
   },
 };
-
-const KEPT_NAMES = {
-  "cross-frame": "crossFrame",
-  "video-question": "videoToQuestion",
-  "question-last": "questionToLast",
-} as const satisfies Record<string, keyof KeptRanges>;
-
-/** `cross-frame=6-15,…` as ranges; a family that is not named keeps nothing. */
-function parseKept(text: string): KeptRanges {
-  const kept: Partial<Record<keyof KeptRanges, LayerRange>> = {};
-  for (const part of text.split(",")) {
-    const [name, range, ...rest] = part.split("=");
-    const key = Object.entries(KEPT_NAMES).find(([known]) => known === name)?.[1];
-    if (key === undefined || range === undefined || rest.length > 0) {
-      const names = Object.keys(KEPT_NAMES).join(", ");
-      throw new UsageError(`--keep has "${part}"; write NAME=A-B with the names ${names}`);
-    }
-    kept[key] = parseLayerRange(range);
-  }
-  return kept;
-}
 
 async function runExperiment(
   args: ParsedArguments,

@@ -48,6 +48,13 @@ export type KnockoutTarget = (typeof KNOCKOUT_TARGETS)[number];
 /** Layers a-b of the paper's tables, as [first, last], 0-based and inclusive. */
 export type LayerRange = readonly [first: number, last: number];
 
+/** Layer ranges in which an effective pathway keeps each family of edges; absent ones keep nothing. */
+export interface KeptRanges {
+  readonly crossFrame?: LayerRange | undefined;
+  readonly videoToQuestion?: LayerRange | undefined;
+  readonly questionToLast?: LayerRange | undefined;
+}
+
 /** An experiment asked for, as plain data (METHODS.md says what each computes). */
 export type ExperimentRequest =
   | {
@@ -58,15 +65,11 @@ export type ExperimentRequest =
       /** Centres to sweep; absent: all. */
       readonly layers?: LayerRange | undefined;
     }
-  | {
+  | (KeptRanges & {
       readonly kind: "pathways";
-      /** Absent ranges keep nothing of that family. */
-      readonly crossFrame?: LayerRange | undefined;
-      readonly videoToQuestion?: LayerRange | undefined;
-      readonly questionToLast?: LayerRange | undefined;
       /** Seed of the random control; absent: no control. */
       readonly randomSeed?: number | undefined;
-    }
+    })
   | {
       /** Group-to-group cut for each head alone: heads x centres. */
       readonly kind: "heads";
@@ -93,15 +96,25 @@ export type ExperimentRequest =
       readonly observe?: Observations | undefined;
     }
   | {
-      /** Greedy decoding, clean and under each named target cut over a layer range. */
+      /** Greedy decoding, clean and under each cut, which is in force at every step. */
       readonly kind: "generation";
       readonly maxTokens: number;
-      readonly cuts: readonly {
-        readonly name: string;
-        readonly from: string;
-        readonly to: string;
-        readonly layers: LayerRange;
-      }[];
+      readonly cuts: readonly GenerationCut[];
+    };
+
+/** A cut that a generation is made under. */
+export type GenerationCut =
+  | {
+      readonly name: string;
+      /** Token groups; `cross-frame` for both cuts every frame off the frames before it. */
+      readonly from: string;
+      readonly to: string;
+      readonly layers: LayerRange;
+    }
+  | {
+      readonly name: string;
+      /** Only the effective pathway is kept: see the `pathways` experiment. */
+      readonly pathways: KeptRanges;
     };
 
 /** One run: a clip, a prompt, what to observe and which experiments follow. Plain data. */

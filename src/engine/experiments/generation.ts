@@ -1,19 +1,23 @@
 import type { EventSink } from "../../runs/events.ts";
-import type { ExperimentRequest } from "../jobs.ts";
+import type { ExperimentRequest, GenerationCut } from "../jobs.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { generate } from "../trace/generate.ts";
+import type { Intervention } from "../trace/interventions.ts";
 import { planMemory } from "../trace/memory.ts";
 import { planBranches } from "../trace/plan.ts";
 import { crossFrameEdges, edgesBetween } from "./knockout.ts";
+import { pathwayCuts } from "./pathways.ts";
 import { layersIn, type Subject } from "./plan.ts";
 import type { PassSettings, PreparedPrompt } from "./run.ts";
+
+/** Stands for all frames, as the group that cross-frame edges go from and to. */
+const CROSS_FRAME = "cross-frame";
 
 /** Name of the uncut run among the series of a generation. */
 export const CLEAN_SERIES = "clean";
 
 /**
- * Greedy decoding, clean and under each cut, told token by token. A cut from `cross-frame` to
- * `cross-frame` cuts every frame off the frames before it; others go from group to group.
+ * Greedy decoding, clean and under each cut, told token by token.
  *
  * @param decode ids to text, the whole answer at once.
  */
@@ -28,14 +32,7 @@ export async function runGeneration(
   sink: EventSink,
 ): Promise<void> {
   const started = performance.now();
-  const branches = request.cuts.map(({ from, to, layers }) => {
-    const edges =
-      from === "cross-frame" ? crossFrameEdges(subject) : [edgesBetween(subject, from, to)];
-    const chosen = layersIn(subject, layers);
-    return {
-      interventions: edges.map((set) => ({ kind: "block" as const, edges: set, layers: chosen })),
-    };
-  });
+  const branches = request.cuts.map((cut) => ({ interventions: interventionsOf(cut, subject) }));
   const { decoder } = model.spec;
   const planned = planBranches(branches, prompt.length, decoder.layers.length);
   const memory = planMemory(decoder, prompt.length, planned, settings.memoryBudgetBytes);
@@ -78,4 +75,14 @@ export async function runGeneration(
     experiment: id,
     seconds: (performance.now() - started) / 1000,
   });
+}
+
+function interventionsOf(cut: GenerationCut, subject: Subject): Intervention[] {
+  if ("pathways" in cut) return pathwayCuts(cut.pathways, subject);
+  const layers = layersIn(subject, cut.layers);
+  const edges =
+    cut.from === CROSS_FRAME && cut.to === CROSS_FRAME
+      ? crossFrameEdges(subject)
+      : [edgesBetween(subject, cut.from, cut.to)];
+  return edges.map((set) => ({ kind: "block", edges: set, layers }));
 }

@@ -1,4 +1,4 @@
-import type { ExperimentRequest, LayerRange } from "../jobs.ts";
+import type { ExperimentRequest, KeptRanges, LayerRange } from "../jobs.ts";
 import type { Branch, EdgeSet, Intervention } from "../trace/interventions.ts";
 import { forEachBlockedKey } from "../trace/interventions.ts";
 import { crossFrameEdges, edgesBetween } from "./knockout.ts";
@@ -51,7 +51,8 @@ export function planPathways(request: PathwaysRequest, subject: Subject): Experi
   return { recipe, points, notices: [] };
 }
 
-function pathwayCuts(request: PathwaysRequest, subject: Subject): Intervention[] {
+/** Everything that is cut so that only the pathway is left. */
+export function pathwayCuts(request: KeptRanges, subject: Subject): Intervention[] {
   const all = new Set(Array.from({ length: subject.layers }, (_, layer) => layer));
   const outside = (range: LayerRange | undefined) => {
     if (range === undefined) return all;

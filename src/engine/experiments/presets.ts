@@ -1,11 +1,5 @@
 import { InputError } from "../errors.ts";
-import type { ExperimentRequest, LayerRange } from "../jobs.ts";
-
-/** Layer ranges that an effective pathway keeps: 0-based, inclusive; absent ones keep nothing. */
-export type KeptRanges = Pick<
-  Extract<ExperimentRequest, { kind: "pathways" }>,
-  "crossFrame" | "videoToQuestion" | "questionToLast"
->;
+import type { KeptRanges, LayerRange } from "../jobs.ts";
 
 interface Preset {
   /** Decoder layers of the paper's model. */
