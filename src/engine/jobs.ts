@@ -26,10 +26,18 @@ export interface ClipSource {
   readonly order?: "original" | "reversed" | "shuffled" | "frozen" | undefined;
 }
 
+/** How the logit lens reads residual rows. */
+export interface LensOptions {
+  /** Whether the final norm comes first; the last layer has it either way. */
+  readonly norm: boolean;
+  /** The output head, or the input embedding matrix (the reference's choice for its figure). */
+  readonly unembedding: "head" | "embedding";
+}
+
 /** What the clean pass reports besides the answer by layer. */
 export interface Observations {
-  /** Logit lens of all video tokens at every layer. */
-  readonly lens: boolean;
+  /** Logit lens of all video tokens at every layer; `true` is the norm and the output head. */
+  readonly lens: boolean | LensOptions;
   /** Attention group mass of every layer and head. */
   readonly mass: boolean;
   /** Attention rows of these positions, or of every text token after the video. */

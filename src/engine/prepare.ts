@@ -18,6 +18,9 @@ import type { AnalysisJob, ClipSource, Observations } from "./jobs.ts";
 import type { OpenModel } from "./runtime/model.ts";
 import { range } from "./trace/rows.ts";
 
+/** The usual logit lens. */
+const USUAL_LENS = { norm: true, unembedding: "head" } as const;
+
 /** What the model that ships with Flowprobe is called in runs. */
 const EMBEDDED_NAME = "Flowprobe embedded";
 
@@ -184,9 +187,14 @@ function observerOf(
     headAveraged: observe.headAveraged,
     attentionRows: rows,
     mass: observe.mass ? massRequest(groups, length) : undefined,
-    lens: observe.lens
-      ? { start: videoStart, end: videoEnd, norm: true, unembedding: "head" }
-      : undefined,
+    lens:
+      observe.lens === false
+        ? undefined
+        : {
+            start: videoStart,
+            end: videoEnd,
+            ...(observe.lens === true ? USUAL_LENS : observe.lens),
+          },
   };
 }
 

@@ -8,7 +8,7 @@ import type {
   Tensor,
 } from "../../runs/events.ts";
 import { toHalf } from "../../runs/half.ts";
-import type { Unembedding } from "../graph/decoder.ts";
+import type { LensOptions } from "../jobs.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import type { MassRequest } from "../trace/attend.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
@@ -18,12 +18,6 @@ export const TOP_K = 10;
 
 /** Turns a token id into the text shown for it. */
 export type TokenText = (id: number) => string;
-
-/** How the logit lens reads residual rows. */
-export interface LensOptions {
-  readonly norm: boolean;
-  readonly unembedding: Unembedding;
-}
 
 /** The video positions whose lens is read, and how. */
 export interface LensRequest extends LensOptions {
