@@ -1,6 +1,9 @@
 import type { AttentionReading, MassReading, Tensor } from "../src/runs/events.ts";
 import { tensorNumbers } from "./lens-index.ts";
-import type { Store } from "./store.ts";
+import type { ReadLayer, Store } from "./store.ts";
+
+/** The layers of one run: the clean one's or a branch's. */
+type Layers = readonly (ReadLayer | undefined)[];
 
 /** Numbers [start, start + length) of a tensor, widened from half precision where needed. */
 function slice(tensor: Tensor, start: number, length: number) {
@@ -8,8 +11,8 @@ function slice(tensor: Tensor, start: number, length: number) {
 }
 
 /** A reading that holds a query's row; per-head readings win over averaged ones when asked for. */
-function readingOf(store: Store, layer: number, query: number, perHead: boolean) {
-  const readings = store.layers[layer]?.attention.filter((r) => r.queries.includes(query)) ?? [];
+function readingOf(layers: Layers, layer: number, query: number, perHead: boolean) {
+  const readings = layers[layer]?.attention.filter((r) => r.queries.includes(query)) ?? [];
   return (
     readings.find((reading: AttentionReading) => reading.headAveraged !== perHead) ??
     (perHead ? undefined : readings[0])
@@ -17,8 +20,8 @@ function readingOf(store: Store, layer: number, query: number, perHead: boolean)
 }
 
 /** Whether any layer holds this query's attention, averaged or per head. */
-export function hasAttention(store: Store, query: number, perHead = false): boolean {
-  return store.layers.some((_, layer) => readingOf(store, layer, query, perHead) !== undefined);
+export function hasAttention(layers: Layers, query: number, perHead = false): boolean {
+  return layers.some((_, layer) => readingOf(layers, layer, query, perHead) !== undefined);
 }
 
 /**
@@ -26,12 +29,12 @@ export function hasAttention(store: Store, query: number, perHead = false): bool
  * heads, or of one head; shape [S]. Undefined when the run does not hold them.
  */
 export function attentionRow(
-  store: Store,
+  layers: Layers,
   layer: number,
   query: number,
   head: number | null,
 ): Float32Array | Int32Array | Uint8Array | undefined {
-  const reading = readingOf(store, layer, query, head !== null);
+  const reading = readingOf(layers, layer, query, head !== null);
   if (reading === undefined) return undefined;
   const [heads = 0, queries = 0, length = 0] = reading.weights.shape;
   const row = reading.queries.indexOf(query);

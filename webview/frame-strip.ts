@@ -24,7 +24,7 @@ interface Layout {
 const GAP = 8;
 const CAPTION = 18;
 /** A word is written only where it can be read. */
-const MIN_CELL_FOR_WORDS = 22;
+const MIN_CELL_FOR_WORDS = 30;
 
 /**
  * The sampled frames with the token grid over them, drawn on two canvases: the pictures, redrawn

@@ -161,7 +161,7 @@ export class MatrixChart {
     pen.text("0", this.#label, top + 12, style);
     for (let i = 0; i < 60; i += 1)
       pen.rect(this.#label + 14 + i * 2, top + 7, 2, 10, heat(i / 59));
-    pen.text(`${figure.format(figure.max)} ${figure.unit}`, this.#label + 140, top + 12, style);
+    pen.text(figure.format(figure.max), this.#label + 140, top + 12, style);
   }
 
   #describe(figure: MatrixFigure): void {

@@ -2,7 +2,10 @@ import type { LayerRange } from "../src/engine/jobs.ts";
 import { checkbox } from "./controls.ts";
 import { el, setText } from "./dom.ts";
 
-/** A range of layers set by two thumbs, 1-based on screen; null when the box is not ticked. */
+/**
+ * A range of layers set by two thumbs, 1-based on screen. With a box to tick the range can be none
+ * (null); without, there always is one.
+ */
 export class RangeSlider {
   readonly element: HTMLElement;
   readonly #low: HTMLInputElement;
@@ -14,10 +17,20 @@ export class RangeSlider {
   #on = true;
   #layers = 0;
 
-  constructor(label: string, onChange: (range: LayerRange | null) => void) {
+  constructor(
+    label: string,
+    onChange: (range: LayerRange | null) => void,
+    { optional = false }: { optional?: boolean } = {},
+  ) {
     this.#onChange = onChange;
     const thumb = (which: string) =>
-      el("input", { type: "range", min: 1, max: 1, step: 1, "aria-label": `${label}: ${which}` });
+      el("input", {
+        type: "range",
+        min: 1,
+        max: 1,
+        step: 1,
+        "aria-label": `${label}, layers: ${which}`,
+      });
     this.#low = thumb("first");
     this.#high = thumb("last");
     this.#box = checkbox(label, true, (on) => {
@@ -39,7 +52,7 @@ export class RangeSlider {
     this.element = el(
       "div",
       { class: "range-row" },
-      this.#box.element,
+      optional ? this.#box.element : el("span", { class: "range-label" }, label),
       el("div", { class: "range" }, this.#bar, this.#low, this.#high),
       this.#text,
     );

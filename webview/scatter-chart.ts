@@ -76,6 +76,7 @@ export class ScatterChart {
         ticks: {
           color: theme.muted,
           stepSize: 0.2,
+          maxRotation: 0,
           callback: (value: number | string) => figure.format(Number(value)).replace(".0 %", " %"),
         },
       });

@@ -1,11 +1,11 @@
-import type {
-  PanelRequestName,
-  PanelRequests,
-  RunIdentity,
-  SaveRequest,
+import {
+  type PanelRequestName,
+  type PanelRequests,
+  type RunIdentity,
+  type SaveRequest,
+  STANDALONE_RUN_ID,
 } from "../src/host/panel/protocol.ts";
-import { eventFromJson, STANDALONE_RUN_ID } from "../src/host/panel/standalone.ts";
-import type { RunEvent } from "../src/runs/events.ts";
+import type { RunEvent, Tensor } from "../src/runs/events.ts";
 import { el } from "./dom.ts";
 
 /** A run inside an exported page. */
@@ -14,11 +14,24 @@ export interface StandaloneRun {
   readonly events: readonly RunEvent[];
 }
 
+const ARRAY_OF = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u8: Uint8Array } as const;
+
+/** A tensor as the run file holds it, made whole again; the page was written from checked events. */
+function revive(_: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (!("base64" in value && "dtype" in value && "shape" in value)) return value;
+  const { dtype, shape, base64 } = value as Omit<Tensor, "data"> & { base64: string };
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return { dtype, shape, data: new ARRAY_OF[dtype](bytes.buffer) } satisfies Tensor;
+}
+
 /** The run inlined in this page, or null when this is a webview of the editor. */
 export function standaloneRun(): StandaloneRun | null {
   const text = document.getElementById(STANDALONE_RUN_ID)?.textContent;
   if (text === undefined || text === null) return null;
-  const { title, events } = JSON.parse(text) as { title: string; events: unknown[] };
+  const { title, events } = JSON.parse(text, revive) as Omit<StandaloneRun, "identity"> & {
+    title: string;
+  };
   return {
     identity: {
       id: "standalone",
@@ -26,7 +39,7 @@ export function standaloneRun(): StandaloneRun | null {
       videoUri: null,
       readOnly: "This page is an export; open the run in the editor to ask for more.",
     },
-    events: events.map(eventFromJson),
+    events,
   };
 }
 

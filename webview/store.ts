@@ -33,13 +33,17 @@ export type Topic =
 export type RunStarted = RunEventOf<"run.started">;
 export type BranchResult = RunEventOf<"branch.result">;
 
-/** One decoder layer of the clean run; readings that were asked for later are added to it. */
-export interface LayerState {
+/** One decoder layer of a run, clean or cut. */
+export interface ReadLayer {
   readonly normed: AnswerReading;
   readonly raw: AnswerReading;
-  mass: MassReading | undefined;
   readonly lens: LensReading[];
   readonly attention: AttentionReading[];
+}
+
+/** One decoder layer of the clean run; readings that were asked for later are added to it. */
+export interface LayerState extends ReadLayer {
+  mass: MassReading | undefined;
 }
 
 /** Results of one series of an experiment, in order of arrival and by layer. */
@@ -47,6 +51,13 @@ export interface SeriesState {
   readonly name: string;
   readonly results: BranchResult[];
   readonly byLayer: Map<number, BranchResult>;
+}
+
+/** An intervened run that was read layer by layer, as the clean one is. */
+export interface ObservedBranch {
+  readonly experiment: string;
+  readonly series: string;
+  readonly layers: (ReadLayer | undefined)[];
 }
 
 export interface ExperimentState {
@@ -92,6 +103,8 @@ export class Store {
   readonly layers: (LayerState | undefined)[] = [];
   answer: RunEventOf<"answer"> | null = null;
   readonly experiments = new Map<string, ExperimentState>();
+  /** Observed branches by experiment and series. */
+  readonly branches = new Map<string, ObservedBranch>();
   readonly generations = new Map<string, GenerationState>();
   progress: ProgressEvent | null = null;
   readonly notices: RunEventOf<"notice">[] = [];
@@ -146,6 +159,9 @@ export class Store {
         break;
       case "layer.clean":
         this.#layer(event);
+        break;
+      case "layer.branch":
+        this.#branchLayer(event);
         break;
       case "answer":
         this.answer = event;
@@ -219,6 +235,23 @@ export class Store {
       state.attention.push(event.attention);
       this.#touch("attention");
     }
+  }
+
+  #branchLayer(event: RunEventOf<"layer.branch">): void {
+    if (event.layer >= this.layerCount) return;
+    const key = `${event.experiment}\n${event.series}`;
+    let branch = this.branches.get(key);
+    if (branch === undefined) {
+      branch = { experiment: event.experiment, series: event.series, layers: [] };
+      this.branches.set(key, branch);
+    }
+    branch.layers[event.layer] = {
+      normed: event.normed,
+      raw: event.raw,
+      lens: event.lens === undefined ? [] : [event.lens],
+      attention: event.attention === undefined ? [] : [event.attention],
+    };
+    this.#touch("attention");
   }
 
   #branch(event: BranchResult): void {

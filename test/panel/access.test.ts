@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
 import { percent } from "../../webview/dom.ts";
-import { eventsOf, openRun, PanelBrowser, ROOT, seen, settled, THEMES } from "./browser.ts";
+import { eventsOf, openRun, PanelBrowser, seen, settled, THEMES } from "./browser.ts";
 import { syntheticRun } from "./synthetic-run.ts";
 
 const RUN = { layers: 12, lens: true, attention: true };
 /** Pictures for people to look at; not compared. */
-const PICTURES = join(ROOT, "dist", "panel-pictures");
+const PICTURES = join(tmpdir(), "flowprobe-panel-pictures");
 
 let browser: PanelBrowser;
 before(async () => {

@@ -1,45 +1,20 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
+import { CHROMIUM_ARGUMENTS, chromiumPath } from "../../scripts/chromium.ts";
 import { panelHtml } from "../../src/host/panel/protocol.ts";
 import type { RunEvent } from "../../src/runs/events.ts";
 import type { SyntheticOptions } from "./synthetic-run.ts";
 import themes from "./themes.json" with { type: "json" };
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const CHROMIUM = process.env.FLOWPROBE_CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
 export type ThemeKind = keyof typeof themes;
 export const THEMES = Object.keys(themes) as ThemeKind[];
 export { themes };
-
-/** Makes sure that there is a browser: Debian's, installed when it is missing and we may. */
-function ensureChromium(): void {
-  if (existsSync(CHROMIUM)) return;
-  const root = process.getuid?.() === 0;
-  if (root && existsSync("/usr/bin/apt-get")) {
-    spawnSync("apt-get", ["update", "-qq"], { stdio: "inherit" });
-    spawnSync("apt-get", ["install", "-y", "-qq", "chromium"], { stdio: "inherit" });
-  }
-  if (!existsSync(CHROMIUM)) {
-    throw new Error(
-      `No browser at ${CHROMIUM}: install it (apt-get install chromium) or set FLOWPROBE_CHROMIUM to a Chromium binary.`,
-    );
-  }
-}
 
 interface Bundle {
   readonly script: string;
@@ -49,26 +24,21 @@ interface Bundle {
 
 let bundled: Promise<Bundle> | undefined;
 
-/** The panel as it is shipped (same entry points and options as the build), and the fake host. */
+/** The panel as it is shipped (`dist/`, built when it is out of date), and the fake host. */
 export function bundle(): Promise<Bundle> {
   bundled ??= (async () => {
-    const text = async (entry: string) => {
-      const result = await build({
-        entryPoints: [join(ROOT, entry)],
-        bundle: true,
-        minify: true,
-        format: "iife",
-        target: "es2022",
-        write: false,
-      });
-      const [file] = result.outputFiles;
-      if (file === undefined) throw new Error(`${entry} made no output`);
-      return file.text;
-    };
+    execFileSync(process.execPath, ["scripts/build.mjs"], { cwd: ROOT, stdio: "inherit" });
+    const host = await build({
+      entryPoints: [join(ROOT, "test/panel/fake-host.ts")],
+      bundle: true,
+      format: "iife",
+      target: "es2022",
+      write: false,
+    });
     return {
-      script: await text("webview/main.ts"),
-      style: await text("webview/style.css"),
-      fakeHost: await text("test/panel/fake-host.ts"),
+      script: readFileSync(join(ROOT, "dist/webview.js"), "utf8"),
+      style: readFileSync(join(ROOT, "dist/webview.css"), "utf8"),
+      fakeHost: host.outputFiles[0]?.text ?? "",
     };
   })();
   return bundled;
@@ -111,7 +81,6 @@ export class PanelBrowser {
   }
 
   static async start(): Promise<PanelBrowser> {
-    ensureChromium();
     const { script, style } = await bundle();
     let self: PanelBrowser | undefined;
     const server = createServer((request, response) => {
@@ -135,7 +104,10 @@ export class PanelBrowser {
     const address = server.address();
     const port = typeof address === "object" && address !== null ? address.port : 0;
     const origin = `http://127.0.0.1:${port}`;
-    const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    const browser = await chromium.launch({
+      executablePath: chromiumPath(),
+      args: [...CHROMIUM_ARGUMENTS],
+    });
     self = new PanelBrowser(browser, server, origin);
     self.pages.set(
       "/",

@@ -117,9 +117,10 @@ export class FakeHost {
         const started = this.events.find((event) => event.type === "run.started");
         const answer = this.events.find((event) => event.type === "answer");
         if (started === undefined || answer === undefined) throw new Error("the run has no answer");
+        const layers = this.events.filter((event) => event.type === "layer.clean");
         this.#experiments += 1;
         const name = `${request.kind}-${this.#experiments + 1}`;
-        this.emit(syntheticExperiment(request, name, { started, answer }));
+        this.emit(syntheticExperiment(request, name, { started, answer, layers }));
         return null;
       },
       observe: () => guard("observe"),

@@ -5,9 +5,30 @@ import type { RunEvent, RunEventOf } from "../../src/runs/events.ts";
 export interface Known {
   readonly started: RunEventOf<"run.started">;
   readonly answer: RunEventOf<"answer">;
+  readonly layers: readonly RunEventOf<"layer.clean">[];
 }
 
 type Result = RunEventOf<"branch.result">;
+
+/** The clean layers again, their attention turned round: as easy to check as it is to see. */
+function observed(series: string, experiment: string, known: Known): RunEvent[] {
+  return known.layers.map(({ layer, normed, raw, attention }) => ({
+    type: "layer.branch",
+    experiment,
+    series,
+    layer,
+    normed,
+    raw,
+    ...(attention === undefined
+      ? {}
+      : {
+          attention: {
+            ...attention,
+            weights: { ...attention.weights, data: attention.weights.data.toReversed() },
+          },
+        }),
+  }));
+}
 
 /** Made-up but valid events for an experiment asked for in the panel. */
 export function syntheticExperiment(
@@ -65,6 +86,7 @@ export function syntheticExperiment(
       const [first, last] = request.layers;
       const { name, from, to, heads } = request;
       return wrap({ name, from, to, layers: request.layers, heads }, [
+        ...(request.observe === undefined ? [] : observed(name, experiment, known)),
         result(name, 1 - (0.9 * (last - first + 1)) / layers, { window: [[first, last + 1]] }),
       ]);
     }

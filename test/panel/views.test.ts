@@ -193,7 +193,7 @@ test("the flow map's stages are those the sweep's numbers give", async () => {
 });
 
 test("dragging a pathway's range asks for it and shows edges left, probability and control", async () => {
-  const low = page.getByLabel("Cross-frame kept in layers: first");
+  const low = page.getByLabel("Cross-frame, layers: first");
   await low.focus();
   for (let i = 0; i < 3; i += 1) await page.keyboard.press("ArrowRight");
   await page.waitForTimeout(200);
@@ -248,6 +248,43 @@ test("a cut drawn from groups is asked for, and shows the options before and aft
   assert.equal(rows[0]?.[3], percent(answer?.options.A ?? 0));
   assert.equal(rows[1]?.[0], "true-option -/-> last, layers 1-12");
   assert.equal(rows[1]?.[3], percent((answer?.answer.probability ?? 0) * 0.1));
+});
+
+test("a cut whose attention was read is shown beside the clean run on one scale", async () => {
+  const view = page.locator("#view-what-if");
+  await view.locator("vscode-checkbox", { hasText: "read attention too" }).click();
+  await settled(page);
+  await page.getByRole("button", { name: "Run this cut" }).click();
+  await settled(page);
+  const request = await lastRequest();
+  assert.deepEqual(request?.kind === "what-if" ? request.observe : undefined, {
+    lens: false,
+    mass: false,
+    attention: "text",
+    headAveraged: true,
+  });
+  await page.keyboard.press("Escape");
+  const last = (started?.tokens.length ?? 0) - 1;
+  await page.locator(`.token[data-position="${last}"]`).click();
+  await setLayer(3);
+  const attention = page.locator("#view-attention");
+  await attention.scrollIntoViewIfNeeded();
+  await settled(page);
+  await attention.locator("vscode-dropdown", { hasText: "nothing" }).click();
+  await attention.getByRole("option", { name: /^cut: true-option/ }).click();
+  await settled(page);
+  assert.match(await seen(attention.locator(".pair h3")), /Cut: true-option -\/-> last/);
+  // The fake host turns the weights round, so the largest over the video in either is known.
+  const reading = layers[3]?.attention;
+  const length = reading?.weights.shape[2] ?? 0;
+  const row = (reading?.queries.indexOf(last) ?? 0) * length;
+  const turned = reading?.weights.data.toReversed();
+  let max = 0;
+  for (let v = 0; v < 128; v += 1) {
+    const at = row + (video?.[0] ?? 0) + v;
+    max = Math.max(max, reading?.weights.data[at] ?? 0, turned?.[at] ?? 0);
+  }
+  assert.ok((await seen(attention.locator(".note").first())).includes(`yellow is ${percent(max)}`));
 });
 
 test("generated text is shown token by token, clean and cut", async () => {

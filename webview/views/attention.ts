@@ -6,7 +6,7 @@ import { FrameStrip, type Overlay } from "../frame-strip.ts";
 import { MatrixChart, type MatrixFigure, matrixTable } from "../matrix-chart.ts";
 import { runRecipe } from "../recipe.ts";
 import { Section } from "../section.ts";
-import type { Topic } from "../store.ts";
+import type { ObservedBranch, Topic } from "../store.ts";
 import { heat } from "../theme.ts";
 import { MassPart } from "./mass.ts";
 import { describePosition, describeVideoToken } from "./token-text.ts";
@@ -17,6 +17,10 @@ export class AttentionView implements View {
   readonly section: Section;
   readonly #context: Context;
   readonly #strip: FrameStrip;
+  readonly #cutStrip: FrameStrip;
+  readonly #cutPart = el("div", { class: "stack" });
+  readonly #cutTitle = el("h3");
+  readonly #branch;
   readonly #frames: MatrixChart;
   readonly #mass: MassPart;
   readonly #query = el("p", { class: "query" });
@@ -26,6 +30,7 @@ export class AttentionView implements View {
   readonly #scale;
   readonly #scaleText = el("p", { class: "note" });
   #weights: ReturnType<typeof attentionRow>;
+  #cutWeights: ReturnType<typeof attentionRow>;
   #max = 0;
   #figureKey = "";
   #figure: MatrixFigure | null = null;
@@ -42,8 +47,13 @@ export class AttentionView implements View {
       },
     });
     this.#strip = new FrameStrip(context, "Attention over the frames", (token) =>
-      this.#describe(token),
+      this.#describe(token, this.#weights),
     );
+    this.#cutStrip = new FrameStrip(context, "Attention over the frames when cut", (token) =>
+      this.#describe(token, this.#cutWeights),
+    );
+    this.#branch = dropdown("Beside", [], "", (value) => store.choose("attention:branch", value));
+    this.#cutPart.append(this.#cutTitle, this.#cutStrip.element);
     this.#frames = new MatrixChart(context, () => {});
     this.#mass = new MassPart(context);
     this.#head = dropdown("Heads", [], "", (value) => store.choose("attention:head", value));
@@ -57,8 +67,14 @@ export class AttentionView implements View {
       (value) => store.choose("attention:scale", value),
     );
     this.#rowPart.append(
-      el("div", { class: "controls" }, this.#head.element, this.#scale.element),
-      this.#strip.element,
+      el(
+        "div",
+        { class: "controls" },
+        this.#head.element,
+        this.#branch.element,
+        this.#scale.element,
+      ),
+      el("div", { class: "pair" }, this.#strip.element, this.#cutPart),
       this.#scaleText,
       el("h3", {}, "Attention to each frame by layer"),
       this.#frames.element,
@@ -95,7 +111,7 @@ export class AttentionView implements View {
     const { store } = this.#context;
     const query = this.#position;
     setText(this.#query, `Query: ${describePosition(store, query)}`);
-    const read = hasAttention(store, query);
+    const read = hasAttention(store.layers, query);
     show(this.#rowPart, read);
     show(this.#missing, !read);
     if (read) this.#renderRow(query, changed);
@@ -116,7 +132,7 @@ export class AttentionView implements View {
 
   #renderRow(query: number, changed: ReadonlySet<Topic>): void {
     const { store } = this.#context;
-    const heads = hasAttention(store, query, true) ? (store.run?.model.heads ?? 0) : 0;
+    const heads = hasAttention(store.layers, query, true) ? (store.run?.model.heads ?? 0) : 0;
     show(this.#head.element, heads > 0);
     this.#head.setChoices(
       [
@@ -128,19 +144,52 @@ export class AttentionView implements View {
     this.#scale.set(this.#scaleChoice);
     const head = heads > 0 ? this.#headChoice : null;
     this.#updateFigure(query, head);
-    this.#weights = attentionRow(store, store.shownLayer, query, head);
+    this.#weights = attentionRow(store.layers, store.shownLayer, query, head);
     const positions = store.map?.videoPositions ?? new Int32Array();
-    if (this.#scaleChoice === "layer") this.#max = largest(this.#weights, positions);
-    this.#strip.setOverlay(this.#overlay(positions));
+    const branch = this.#chosenBranch(query, head);
+    this.#cutWeights =
+      branch === undefined ? undefined : attentionRow(branch.layers, store.shownLayer, query, head);
+    // Clean and cut share one scale, or the eye compares colours that mean different shares.
+    if (this.#scaleChoice === "layer") {
+      this.#max = Math.max(largest(this.#weights, positions), largest(this.#cutWeights, positions));
+    }
+    show(this.#cutPart, branch !== undefined);
+    setText(this.#cutTitle, branch === undefined ? "" : `Cut: ${branch.series}`);
     const relaid = changed.has("run") || changed.has("frames") || changed.has("theme");
-    if (relaid) this.#strip.renderAll();
-    else this.#strip.renderOverlay();
+    for (const [strip, weights] of [
+      [this.#strip, this.#weights],
+      [this.#cutStrip, this.#cutWeights],
+    ] as const) {
+      if (strip === this.#cutStrip && branch === undefined) continue;
+      strip.setOverlay(this.#overlay(positions, weights));
+      if (relaid) strip.renderAll();
+      else strip.renderOverlay();
+    }
     let total = 0;
     for (const position of positions) total += this.#weights?.[position] ?? 0;
     setText(
       this.#scaleText,
       `Layer ${store.shownLayer + 1}: ${percent(total)} of the attention goes to the video; yellow is ${percent(this.#max)} on one token.`,
     );
+  }
+
+  /** The branch shown beside the clean run, among those that read this query's attention. */
+  #chosenBranch(query: number, head: number | null): ObservedBranch | undefined {
+    const { store } = this.#context;
+    const all = [...store.branches].filter(([, { layers }]) =>
+      hasAttention(layers, query, head !== null),
+    );
+    show(this.#branch.element, all.length > 0);
+    const chosen = store.choice<string>("attention:branch", "");
+    const found = all.find(([key]) => key === chosen);
+    this.#branch.setChoices(
+      [
+        { value: "", text: "nothing" },
+        ...all.map(([key, { series }]) => ({ value: key, text: `cut: ${series}` })),
+      ],
+      found === undefined ? "" : chosen,
+    );
+    return found?.[1];
   }
 
   /** Sums by frame and layer; recomputed when the query, the head or the readings change. */
@@ -161,7 +210,7 @@ export class AttentionView implements View {
     let most = 0;
     let overall = 0;
     for (let layer = 0; layer < layers; layer += 1) {
-      const row = attentionRow(store, layer, query, head);
+      const row = attentionRow(store.layers, layer, query, head);
       if (row === undefined) continue;
       overall = Math.max(overall, largest(row, positions));
       for (let frame = 0; frame < grid.frames; frame += 1) {
@@ -186,8 +235,7 @@ export class AttentionView implements View {
     this.#frames.render(this.#figure);
   }
 
-  #overlay(positions: Int32Array): Overlay {
-    const weights = this.#weights;
+  #overlay(positions: Int32Array, weights: ReturnType<typeof attentionRow>): Overlay {
     const max = this.#max || 1;
     // The square root of the share lifts the middle: attention has few large values and a long tail.
     const shade = (token: number) => Math.sqrt((weights?.[positions[token] ?? 0] ?? 0) / max);
@@ -223,10 +271,10 @@ export class AttentionView implements View {
     this.#context.store.touch("attention");
   }
 
-  #describe(token: number): string {
+  #describe(token: number, weights: ReturnType<typeof attentionRow>): string {
     const { store } = this.#context;
     const position = store.map?.videoPositions[token] ?? 0;
-    const weight = this.#weights?.[position];
+    const weight = weights?.[position];
     const where = describeVideoToken(store, token);
     return weight === undefined
       ? where

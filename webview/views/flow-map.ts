@@ -1,6 +1,6 @@
 import type { Context, View } from "../context.ts";
 import { radios } from "../controls.ts";
-import { change, el, onWidth, setAttributes, setText, show, visibleToken } from "../dom.ts";
+import { change, el, fill, onWidth, setAttributes, setText, show, visibleToken } from "../dom.ts";
 import { type FlowStage, flowOf, LANES, MIN_LOSS_PERCENT, STAGE_SHARE } from "../flow-stages.ts";
 import { layerStep } from "../layer-step.ts";
 import { CanvasPen, type Pen } from "../pen.ts";
@@ -22,6 +22,7 @@ export class FlowMapView implements View {
   readonly #context: Context;
   readonly #canvas = el("canvas", { tabindex: 0, role: "application" });
   readonly #box = el("div", { class: "flow" }, this.#canvas);
+  readonly #legend = el("ol", { class: "flow-legend" });
   readonly #text = el("p", { class: "note", role: "status" });
   readonly #empty = el(
     "p",
@@ -48,7 +49,7 @@ export class FlowMapView implements View {
       (value) => context.store.choose("flow-map:scope", value),
     );
     this.section.controls.append(this.#scope.element);
-    this.section.body.append(this.#empty, this.#box, this.#text);
+    this.section.body.append(this.#empty, this.#box, this.#legend, this.#text);
     onWidth(this.#box, () => this.#draw());
     this.#listen();
   }
@@ -91,8 +92,9 @@ export class FlowMapView implements View {
     this.section.refresh();
   }
 
+  /** The map alone; an exported picture has the legend below it. */
   get #height(): number {
-    return LANES.length * LANE + AXIS + this.#stages.length * LEGEND_LINE + 4;
+    return LANES.length * LANE + AXIS;
   }
 
   #x(layer: number, width: number): number {
@@ -126,6 +128,7 @@ export class FlowMapView implements View {
     if (context === null) return;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.#paint(new CanvasPen(context, this.#context.theme.fontFamily), width, true);
+    this.#renderLegend();
     const stage = this.#stages[this.#chosen];
     setAttributes(canvas, {
       "aria-label": `Flow map, ${this.#stages.length} stages. ${stage === undefined ? "" : sentence(stage)} Arrow keys up and down move over the stages, left and right over the layers.`,
@@ -167,26 +170,49 @@ export class FlowMapView implements View {
         halo: theme.background,
       });
     });
-    this.#stages.forEach((stage, index) => {
-      const y = bottom + AXIS + index * LEGEND_LINE + 6;
-      const color = theme.series[stage.slot % theme.series.length] ?? theme.foreground;
-      pen.rect(LABEL, y - 5, 14, 10, color);
-      const bold = marks && index === this.#chosen;
-      pen.text(`${index + 1}  ${sentence(stage)}`, LABEL + 20, y, {
-        fill: theme.foreground,
-        size: 12,
-        bold,
-      });
-    });
     if (!marks) return;
     const x = this.#x(store.shownLayer, width);
     pen.frame(x, 1, cell, bottom - 2, theme.accent, 1);
   }
 
+  #paintLegend(pen: Pen): void {
+    const { theme } = this.#context;
+    this.#stages.forEach((stage, index) => {
+      const y = this.#height + index * LEGEND_LINE + 6;
+      const color = theme.series[stage.slot % theme.series.length] ?? theme.foreground;
+      pen.rect(LABEL, y - 5, 14, 10, color);
+      pen.text(`${index + 1}  ${sentence(stage)}`, LABEL + 20, y, {
+        fill: theme.foreground,
+        size: 12,
+      });
+    });
+  }
+
+  #renderLegend(): void {
+    fill(
+      this.#legend,
+      ...this.#stages.map((stage, index) =>
+        el(
+          "li",
+          { class: index === this.#chosen ? "flow-stage emphasised" : "flow-stage" },
+          el("span", { class: `swatch s${(stage.slot % 8) + 1}`, "aria-hidden": "true" }),
+          el("span", {}, `${index + 1} ${sentence(stage)}`),
+        ),
+      ),
+    );
+  }
+
   #drawing(): Drawing | null {
     if (this.#stages.length === 0) return null;
     const width = Math.max(480, this.#box.clientWidth);
-    return { width, height: this.#height, draw: (pen) => this.#paint(pen, width, false) };
+    return {
+      width,
+      height: this.#height + this.#stages.length * LEGEND_LINE + 4,
+      draw: (pen) => {
+        this.#paint(pen, width, false);
+        this.#paintLegend(pen);
+      },
+    };
   }
 
   #listen(): void {

@@ -31,7 +31,7 @@ export class GenerationView implements View {
     });
     this.#from = dropdown("Cut", [], "", (value) => store.choose("generation:from", value));
     this.#to = dropdown("off", [], "", (value) => store.choose("generation:to", value));
-    this.#layers = new RangeSlider("in layers", () => {});
+    this.#layers = new RangeSlider("In layers", () => {});
     this.#form.append(
       el("div", { class: "controls" }, this.#from.element, this.#to.element, this.#run),
       this.#layers.element,

@@ -32,7 +32,7 @@ export class Header {
   readonly #log = button("Show Log", () => void this.#ask("showLog"), {
     label: "Show the engine's log",
   });
-  readonly #export = button("Export HTML", () => void this.#exportHtml(), {
+  readonly #export = button("Export", () => void this.#exportHtml(), {
     look: "icon",
     label: "Export the whole panel as one HTML file",
   });

@@ -46,8 +46,11 @@ export class LensView implements View {
       evidence: "correlation",
       exports: { table: () => this.#table(), drawing: () => this.#strip.drawing() },
     });
-    this.#strip = new FrameStrip(context, "Likeliest word of each video token", (token) =>
-      this.#describe(token),
+    this.#strip = new FrameStrip(
+      context,
+      "Likeliest word of each video token",
+      (token) => this.#describe(token),
+      130,
     );
     this.#kind = dropdown("Reading", [], "", (value) => store.choose("lens:kind", value));
     this.#search = new LensSearch(context, this.#index);

@@ -52,9 +52,15 @@ export class PathwaysView implements View {
       evidence: "cause",
       exports: { table: () => this.#table(), drawing: () => this.#scatter.drawing() },
     });
-    const sliders = el("div", { class: "stack" });
+    const sliders = el(
+      "div",
+      { class: "stack" },
+      el("p", { class: "note" }, "Keep each family's edges in these layers only:"),
+    );
     for (const { key, title } of FAMILIES) {
-      const slider = new RangeSlider(`${title} kept in layers`, (range) => this.#set(key, range));
+      const slider = new RangeSlider(title, (range) => this.#set(key, range), {
+        optional: true,
+      });
       this.#sliders.set(key, slider);
       sliders.append(slider.element);
     }

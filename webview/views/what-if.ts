@@ -1,6 +1,6 @@
 import { bars } from "../bars.ts";
 import type { Context, View } from "../context.ts";
-import { button, dropdown, textField } from "../controls.ts";
+import { button, checkbox, dropdown, textField } from "../controls.ts";
 import { change, el, fill, percent, setText, show, visibleToken } from "../dom.ts";
 import { RangeSlider } from "../range-slider.ts";
 import { layersText, runRecipe } from "../recipe.ts";
@@ -10,6 +10,9 @@ import { positionsText } from "./position-set.ts";
 
 /** Which end of the cut edges: keys are read from, queries read. */
 type End = "from" | "to";
+
+/** What a cut run is read for when its attention is wanted: shown beside the clean run's. */
+const OBSERVED = { lens: false, mass: false, attention: "text", headAveraged: true } as const;
 
 const TITLES: Readonly<Record<End, string>> = {
   from: "Cut off these tokens",
@@ -31,6 +34,7 @@ export class WhatIfView implements View {
   readonly #name;
   readonly #run = button("Cut", () => void this.#cut(), { look: "primary", label: "Run this cut" });
   readonly #results = el("div", { class: "stack", role: "status" });
+  readonly #observe;
   #headsText = "";
   #nameText = "";
   #busy = false;
@@ -41,7 +45,7 @@ export class WhatIfView implements View {
       evidence: "cause",
       exports: { table: () => this.#table(), drawing: () => this.#drawing() },
     });
-    this.#layers = new RangeSlider("in layers", () => this.#renderForm());
+    this.#layers = new RangeSlider("In layers", () => this.#renderForm());
     const group = (end: End) =>
       dropdown(TITLES[end], [{ value: "", text: "add a group …" }], "", (name) => {
         this.#addGroup(end, name);
@@ -60,6 +64,11 @@ export class WhatIfView implements View {
     this.#name = textField("Name of this cut", "name (optional)", (value) => {
       this.#nameText = value;
     });
+    this.#observe = checkbox(
+      "read attention too",
+      context.store.choice("what-if:observe", false),
+      (value) => context.store.choose("what-if:observe", value),
+    );
     for (const end of ["from", "to"] as const) {
       const clear = button("Clear", () => this.#clear(end), {
         look: "icon",
@@ -78,7 +87,14 @@ export class WhatIfView implements View {
     }
     this.#form.append(
       this.#layers.element,
-      el("div", { class: "controls" }, this.#heads.element, this.#name.element, this.#run),
+      el(
+        "div",
+        { class: "controls" },
+        this.#heads.element,
+        this.#name.element,
+        this.#observe.element,
+        this.#run,
+      ),
     );
     this.section.body.append(this.#form, this.#results);
   }
@@ -183,6 +199,7 @@ export class WhatIfView implements View {
         to: [...to].sort((a, b) => a - b),
         layers,
         ...(heads === undefined ? {} : { heads }),
+        ...(store.choice("what-if:observe", false) ? { observe: OBSERVED } : {}),
       };
       await this.#context.request("experiment", { request });
     } catch (error) {

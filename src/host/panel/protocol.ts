@@ -182,8 +182,9 @@ export function* eventBatches(
 
 /** The tensors an event carries. */
 function tensorsOf(event: RunEvent): Tensor[] {
-  if (event.type !== "layer.clean") return [];
-  const { mass, lens, attention } = event;
+  if (event.type !== "layer.clean" && event.type !== "layer.branch") return [];
+  const mass = event.type === "layer.clean" ? event.mass : undefined;
+  const { lens, attention } = event;
   return [
     ...(mass === undefined ? [] : [mass.mass]),
     ...(lens === undefined ? [] : [lens.ids, lens.probabilities]),
@@ -210,11 +211,10 @@ function ownBuffer(tensor: Tensor): Tensor {
 
 /** An event whose tensors can be posted as they are (see `ownBuffer`). */
 export function withOwnBuffers(event: RunEvent): RunEvent {
-  if (event.type !== "layer.clean" || tensorsOf(event).length === 0) return event;
-  const { mass, lens, attention } = event;
-  return {
-    ...event,
-    ...(mass === undefined ? {} : { mass: { ...mass, mass: ownBuffer(mass.mass) } }),
+  if (tensorsOf(event).length === 0) return event;
+  if (event.type !== "layer.clean" && event.type !== "layer.branch") return event;
+  const { lens, attention } = event;
+  const readings = {
     ...(lens === undefined
       ? {}
       : {
@@ -228,7 +228,12 @@ export function withOwnBuffers(event: RunEvent): RunEvent {
       ? {}
       : { attention: { ...attention, weights: ownBuffer(attention.weights) } }),
   };
+  if (event.type === "layer.branch" || event.mass === undefined) return { ...event, ...readings };
+  return { ...event, ...readings, mass: { ...event.mass, mass: ownBuffer(event.mass.mass) } };
 }
+
+/** Id of the element that holds the run in an exported page (`standaloneHtml`). */
+export const STANDALONE_RUN_ID = "flowprobe-run";
 
 /** What `panelHtml` needs from the host. */
 export interface PanelHtmlOptions {
