@@ -1,11 +1,12 @@
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createBrotliDecompress } from "node:zlib";
+import { XzReadableStream } from "xz-decompress";
 
 /** Ending of a native module that was packed for the extension's package. */
-const PACKED = ".br";
+const PACKED = ".xz";
 
 /**
  * Unpacks the native modules that came compressed with the extension, beside their packed files: the
@@ -31,8 +32,8 @@ export async function unpackNativeModules(modules: string): Promise<void> {
 async function unpack(packed: string, target: string): Promise<void> {
   const own = `${target}.${process.pid}`;
   try {
-    const bytes = [createReadStream(packed), createBrotliDecompress()] as const;
-    await pipeline(...bytes, createWriteStream(own, { mode: 0o755 }));
+    const bytes = new XzReadableStream(Readable.toWeb(createReadStream(packed)));
+    await pipeline(Readable.fromWeb(bytes), createWriteStream(own, { mode: 0o755 }));
     await rename(own, target);
   } catch (error) {
     await rm(own, { force: true });
