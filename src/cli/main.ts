@@ -2,10 +2,13 @@
 import { CancelledError, InputError, ModelError } from "../engine/errors.ts";
 import { analyze } from "./analyze.ts";
 import { flagHelp, ParsedArguments, UsageError } from "./arguments.ts";
+import { attention } from "./attention.ts";
 import type { Command, Terminal } from "./command.ts";
+import { compare } from "./compare.ts";
 import { dataset } from "./dataset.ts";
 import { exportRun } from "./export.ts";
 import { generate } from "./generate.ts";
+import { lens } from "./lens.ts";
 import { model } from "./model.ts";
 import { knockout, pathways } from "./sweeps.ts";
 
@@ -15,6 +18,9 @@ const COMMANDS: readonly Command[] = [
   knockout,
   pathways,
   generate,
+  lens,
+  attention,
+  compare,
   dataset,
   exportRun,
 ];
@@ -81,12 +87,18 @@ function tellError(command: Command, error: unknown): number {
 }
 
 function overview(): string {
-  const lines = COMMANDS.map(({ name, about }) => `  ${name.padEnd(10)} ${about.split("\n")[0]}`);
+  const lines = COMMANDS.map(({ name, about }) => `  ${name.padEnd(10)} ${summary(about)}`);
   return (
     "flowprobe: look inside Video Large Language Models\n\n" +
     `${lines.join("\n")}\n\nflowprobe COMMAND --help says more.\n` +
     "Exit codes: 0 fine, 1 a bug, 2 bad usage or input, 3 bad model, 4 cancelled."
   );
+}
+
+/** The first clause of a command's text. */
+function summary(about: string): string {
+  const [first] = about.replaceAll("\n", " ").split(/[.:,] |\.$/);
+  return first ?? about;
 }
 
 function helpOf(command: Command): string {

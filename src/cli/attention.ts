@@ -1,0 +1,151 @@
+import { InputError } from "../engine/errors.ts";
+import { EngineClient } from "../engine/service/client.ts";
+import { positionsOf } from "../prompts/groups.ts";
+import type {
+  AttentionReading,
+  MassReading,
+  RunEvent,
+  RunEventOf,
+  Tensor,
+} from "../runs/events.ts";
+import { fromHalf } from "../runs/half.ts";
+import type { Command } from "./command.ts";
+import { CLIP_FLAGS, clipAndQuestion, engineSettings } from "./job.ts";
+import { only } from "./layers.ts";
+import { progressLine } from "./progress.ts";
+import { recordRun } from "./record.ts";
+
+/** `flowprobe attention`: where a token group looks, layer by layer. */
+export const attention: Command = {
+  name: "attention",
+  usage: "VIDEO [--query GROUP] [--heads] …",
+  about:
+    "Where a token group's queries look (correlation, not cause): the attention they give to each\n" +
+    "token group, and to each patch of each frame, by layer.",
+  flags: {
+    query: {
+      kind: "text",
+      value: "GROUP",
+      help: "last, question, option:A, keyword:<word> … (last)",
+    },
+    heads: { kind: "flag", help: "each head by itself, not their mean" },
+    ...CLIP_FLAGS,
+    out: { kind: "text", value: "FILE", help: "run file to write (<clip>.<time>.flow.jsonl)" },
+    json: {
+      kind: "flag",
+      help: "print one JSON object, the weights on every video token included",
+    },
+  },
+  async run(args, terminal) {
+    const chosen = await clipAndQuestion(args);
+    const group = args.text("query") ?? "last";
+    const headAveraged = !args.flag("heads");
+    const client = new EngineClient({ settings: engineSettings(args) });
+    try {
+      const { events, path } = await recordRun(
+        client,
+        {
+          ...chosen,
+          observe: { lens: false, mass: true, attention: "text", headAveraged },
+          experiments: [],
+        },
+        args.text("out"),
+        (event) => {
+          if (event.type === "progress") terminal.status(progressLine(event));
+        },
+        terminal.signal,
+      );
+      terminal.status("");
+      const layers = attentionLayers(events, group);
+      if (args.flag("json")) {
+        const { model, video } = only(events, "run.started");
+        const report = { model, video: video.path, query: group, headAveraged, layers, out: path };
+        terminal.print(JSON.stringify(report, null, 1));
+        return;
+      }
+      printMass(layers, group, (line) => terminal.print(line));
+      terminal.print(`run file  ${path}`);
+    } finally {
+      await client.dispose();
+    }
+  },
+};
+
+interface AttentionLayer {
+  readonly layer: number;
+  /** Attention to each key group, mean over heads and the group's queries. */
+  readonly mass: Readonly<Record<string, number>>;
+  /** [heads or 1][video tokens], mean over the group's queries. */
+  readonly video: readonly (readonly number[])[];
+}
+
+function attentionLayers(events: readonly RunEvent[], group: string): AttentionLayer[] {
+  const { groups } = only(events, "run.started").tokens;
+  const positions = (name: string) =>
+    positionsOf(groups.find((found) => found.name === name)?.spans ?? []);
+  const video = positions("video");
+  return events.flatMap((event) => {
+    if (event.type !== "layer.clean" || event.mass === undefined || event.attention === undefined) {
+      return [];
+    }
+    const queries = new Set(positions(group));
+    const rows = event.attention.queries.flatMap((query, row) => (queries.has(query) ? [row] : []));
+    if (rows.length === 0) {
+      const known = groups.map(({ name }) => name).join(", ");
+      throw new InputError(`"${group}" is no token group after the video; the groups are ${known}`);
+    }
+    return [layerOf(event, event.mass, event.attention, group, rows, video)];
+  });
+}
+
+function layerOf(
+  { layer }: RunEventOf<"layer.clean">,
+  mass: MassReading,
+  attention: AttentionReading,
+  group: string,
+  rows: readonly number[],
+  video: Int32Array,
+): AttentionLayer {
+  const [heads = 0, queries = 0, keys = 0] = mass.mass.shape;
+  const query = mass.queryGroups.indexOf(group);
+  const byGroup = mass.keyGroups.map((name, key) => {
+    let sum = 0;
+    for (let h = 0; h < heads; h++) sum += mass.mass.data[(h * queries + query) * keys + key] ?? 0;
+    return [name, sum / heads] as const;
+  });
+  return {
+    layer,
+    mass: Object.fromEntries(byGroup),
+    video: meanRows(attention.weights, rows, video),
+  };
+}
+
+/** Mean over some query rows of the weights on some keys, for each head of [heads, rows, S]. */
+function meanRows(weights: Tensor, rows: readonly number[], keys: Int32Array): number[][] {
+  const [heads = 0, count = 0, length = 0] = weights.shape;
+  const data = weights.data instanceof Uint16Array ? fromHalf(weights.data) : weights.data;
+  return Array.from({ length: heads }, (_, h) =>
+    Array.from(keys, (key) => {
+      const sum = rows.reduce((all, row) => all + (data[(h * count + row) * length + key] ?? 0), 0);
+      return sum / rows.length;
+    }),
+  );
+}
+
+function printMass(
+  layers: readonly AttentionLayer[],
+  group: string,
+  print: (line: string) => void,
+): void {
+  const names = ["system", "video", "question", "last"].filter(
+    (name) => layers[0]?.mass[name] !== undefined,
+  );
+  const frames = Object.keys(layers[0]?.mass ?? {}).filter((name) => name.startsWith("frame:"));
+  const columns = [...names, ...frames];
+  print(`attention of "${group}" to token groups, mean over heads (correlation, not cause)`);
+  print(`layer ${columns.map((name) => name.padStart(9)).join("")}`);
+  for (const { layer, mass } of layers) {
+    const cells = columns.map((name) => (mass[name] ?? 0).toFixed(4).padStart(9)).join("");
+    print(`${String(layer + 1).padStart(5)} ${cells}`);
+  }
+}

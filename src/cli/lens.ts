@@ -1,0 +1,159 @@
+import { EngineClient } from "../engine/service/client.ts";
+import type { LensReading, RunEvent, RunTokens } from "../runs/events.ts";
+import { UsageError } from "./arguments.ts";
+import type { Command } from "./command.ts";
+import { CLIP_FLAGS, clipAndQuestion, engineSettings } from "./job.ts";
+import { only } from "./layers.ts";
+import { progressLine } from "./progress.ts";
+import { recordRun } from "./record.ts";
+
+/** `flowprobe lens`: the words that the video's tokens stand for, layer by layer. */
+export const lens: Command = {
+  name: "lens",
+  usage: "VIDEO [--layer N] [--word W …] [--raw] [--embedding] …",
+  about:
+    "Reads every video token at every layer through the unembedding (correlation, not cause). Shows\n" +
+    "the likeliest word of each patch at a layer, and from which layer on words appear.",
+  flags: {
+    layer: { kind: "whole", value: "N", help: "layer to show, counted from 1 (the last)" },
+    word: { kind: "list", value: "W", help: "a word to look for; once for each" },
+    raw: { kind: "flag", help: "without the final norm" },
+    embedding: { kind: "flag", help: "by the input embedding matrix, not the output head" },
+    ...CLIP_FLAGS,
+    out: { kind: "text", value: "FILE", help: "run file to write (<clip>.<time>.flow.jsonl)" },
+    json: { kind: "flag", help: "print one JSON object with every token's top 10" },
+  },
+  async run(args, terminal) {
+    const chosen = await clipAndQuestion(args);
+    const options = {
+      norm: !args.flag("raw"),
+      unembedding: args.flag("embedding") ? "embedding" : "head",
+    } as const;
+    const client = new EngineClient({ settings: engineSettings(args) });
+    try {
+      const { events, path } = await recordRun(
+        client,
+        {
+          ...chosen,
+          observe: { lens: options, mass: false, attention: "none", headAveraged: true },
+          experiments: [],
+        },
+        args.text("out"),
+        (event) => {
+          if (event.type === "progress") terminal.status(progressLine(event));
+        },
+        terminal.signal,
+      );
+      terminal.status("");
+      const layers = lensLayers(events);
+      const words = args.list("word").map((word) => wordStory(word, layers));
+      if (args.flag("json")) {
+        const { model, video } = only(events, "run.started");
+        terminal.print(
+          JSON.stringify(
+            { model, video: video.path, ...options, layers, words, out: path },
+            null,
+            1,
+          ),
+        );
+        return;
+      }
+      const shown = (args.number("layer") ?? layers.length) - 1;
+      const layer = layers[shown];
+      if (layer === undefined) {
+        throw new UsageError(`--layer is ${shown + 1}; the model has layers 1-${layers.length}`);
+      }
+      printGrid(only(events, "run.started").tokens, layer, (line) => terminal.print(line));
+      for (const { word, firstLayer, counts } of words) {
+        const from = firstLayer === null ? "never" : `from layer ${firstLayer + 1}`;
+        terminal.print(
+          `${JSON.stringify(word)} is likeliest ${from}; patches by layer: ${counts.join(" ")}`,
+        );
+      }
+      terminal.print(`run file  ${path}`);
+    } finally {
+      await client.dispose();
+    }
+  },
+};
+
+/** The lens of all video tokens after one layer. */
+interface LensLayer {
+  readonly layer: number;
+  readonly tokens: readonly {
+    readonly position: number;
+    readonly frame: number;
+    readonly row: number;
+    readonly column: number;
+    readonly top: readonly { readonly token: string; readonly probability: number }[];
+  }[];
+}
+
+function lensLayers(events: readonly RunEvent[]): LensLayer[] {
+  const { grid } = only(events, "run.started").tokens;
+  const words = new Map<number, string>();
+  for (const event of events) {
+    if (event.type === "vocabulary") for (const { id, text } of event.tokens) words.set(id, text);
+  }
+  return events.flatMap((event) =>
+    event.type === "layer.clean" && event.lens !== undefined
+      ? [{ layer: event.layer, tokens: lensTokens(event.lens, grid, words) }]
+      : [],
+  );
+}
+
+function lensTokens(
+  { positions, ids, probabilities }: LensReading,
+  grid: RunTokens["grid"],
+  words: ReadonlyMap<number, string>,
+): LensLayer["tokens"] {
+  const k = ids.shape[1] ?? 0;
+  const first = positions[0]?.[0] ?? 0;
+  const perFrame = grid.rows * grid.columns;
+  return Array.from({ length: ids.shape[0] ?? 0 }, (_, i) => ({
+    position: first + i,
+    frame: Math.floor(i / perFrame),
+    row: Math.floor((i % perFrame) / grid.columns),
+    column: i % grid.columns,
+    top: Array.from({ length: k }, (_, rank) => {
+      const id = ids.data[i * k + rank] ?? 0;
+      return {
+        token: words.get(id) ?? String(id),
+        probability: probabilities.data[i * k + rank] ?? 0,
+      };
+    }),
+  }));
+}
+
+/** In how many patches a word is the likeliest at each layer, and the first layer where it is in one. */
+function wordStory(word: string, layers: readonly LensLayer[]) {
+  const wanted = word.trim().toLowerCase();
+  const counts = layers.map(
+    ({ tokens }) =>
+      tokens.filter(({ top }) => top[0]?.token.trim().toLowerCase() === wanted).length,
+  );
+  const first = counts.findIndex((count) => count > 0);
+  return { word, firstLayer: first < 0 ? null : first, counts };
+}
+
+function printGrid(
+  { grid }: RunTokens,
+  { layer, tokens }: LensLayer,
+  print: (line: string) => void,
+): void {
+  const words = tokens.map(({ top }) => (top[0]?.token ?? "").trim().slice(0, 10));
+  const width = Math.max(...words.map((word) => word.length)) + 1;
+  print(`likeliest word of each patch after layer ${layer + 1}`);
+  for (let frame = 0; frame < grid.frames; frame++) {
+    print(`frame ${frame + 1}`);
+    for (let row = 0; row < grid.rows; row++) {
+      const at = (frame * grid.rows + row) * grid.columns;
+      print(
+        `  ${words
+          .slice(at, at + grid.columns)
+          .map((word) => word.padEnd(width))
+          .join("")}`.trimEnd(),
+      );
+    }
+  }
+}
