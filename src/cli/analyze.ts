@@ -8,6 +8,7 @@ import { recordRun } from "./record.ts";
 /** `flowprobe analyze`: how the answer forms, layer by layer. */
 export const analyze: Command = {
   name: "analyze",
+  summary: "how the answer forms, layer by layer",
   usage: "VIDEO [--prompt FILE[#ID] | --question Q --option A … --answer A]",
   about:
     "Runs a clip and a question through the model and shows how the answer forms, layer by layer.\n" +

@@ -18,6 +18,7 @@ import { recordRun } from "./record.ts";
 /** `flowprobe attention`: where a token group looks, layer by layer. */
 export const attention: Command = {
   name: "attention",
+  summary: "where a token group looks, by layer",
   usage: "VIDEO [--query GROUP] [--heads] …",
   about:
     "Where a token group's queries look (correlation, not cause): the attention they give to each\n" +

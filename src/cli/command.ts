@@ -14,6 +14,8 @@ export interface Terminal {
 /** One command of the command line. */
 export interface Command {
   readonly name: string;
+  /** What it is for, in a few words. */
+  readonly summary: string;
   /** What stands after the command's name. */
   readonly usage: string;
   readonly about: string;

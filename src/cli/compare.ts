@@ -8,6 +8,7 @@ import { only } from "./layers.ts";
 /** `flowprobe compare`: two runs beside one another. */
 export const compare: Command = {
   name: "compare",
+  summary: "two run files side by side",
   usage: "RUN RUN",
   about:
     "Compares two run files: answers, the right option's probability by layer, and sweep points of the\n" +

@@ -21,6 +21,7 @@ const NO_TASK = "all questions";
 /** `flowprobe dataset`: a knockout sweep over every question of a file, averaged. */
 export const dataset: Command = {
   name: "dataset",
+  summary: "a knockout sweep over a file of questions, averaged by task",
   usage: `FILE --out FOLDER [--target ${[...KNOCKOUT_TARGETS, "all"].join("|")}] …`,
   about:
     "Runs the knockout sweep over every question of a prompt file (or a TVBench or MVBench list) and\n" +

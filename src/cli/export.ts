@@ -14,6 +14,7 @@ const FORMATS = ["json", "csv", "csv-experiments", "reference"] as const;
 /** `flowprobe export`: run files in other formats. */
 export const exportRun: Command = {
   name: "export",
+  summary: "run files as JSON, CSV or in the layout of the reference",
   usage: `RUN … --format ${FORMATS.join("|")}`,
   about:
     "Turns a run file into JSON or CSV, or several into the layout of the paper's reference\n" +

@@ -15,6 +15,7 @@ const DEFAULT_TOKENS = 32;
 /** `flowprobe generate`: the answer in words, clean and under cuts. */
 export const generate: Command = {
   name: "generate",
+  summary: "the answer in words, clean and under cuts",
   usage: "VIDEO [--cut FROM:TO[:A-B] …] [--preset NAME | --keep RANGES] …",
   about:
     "Decodes the answer greedily, clean and with cuts in force at every step. A cut goes from a token\n" +

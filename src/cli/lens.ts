@@ -10,6 +10,7 @@ import { recordRun } from "./record.ts";
 /** `flowprobe lens`: the words that the video's tokens stand for, layer by layer. */
 export const lens: Command = {
   name: "lens",
+  summary: "the words that the video's tokens stand for, by layer",
   usage: "VIDEO [--layer N] [--word W …] [--raw] [--embedding] …",
   about:
     "Reads every video token at every layer through the unembedding (correlation, not cause). Shows\n" +

@@ -87,18 +87,12 @@ function tellError(command: Command, error: unknown): number {
 }
 
 function overview(): string {
-  const lines = COMMANDS.map(({ name, about }) => `  ${name.padEnd(10)} ${summary(about)}`);
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
   return (
     "flowprobe: look inside Video Large Language Models\n\n" +
     `${lines.join("\n")}\n\nflowprobe COMMAND --help says more.\n` +
     "Exit codes: 0 fine, 1 a bug, 2 bad usage or input, 3 bad model, 4 cancelled."
   );
-}
-
-/** The first clause of a command's text. */
-function summary(about: string): string {
-  const [first] = about.replaceAll("\n", " ").split(/[.:,] |\.$/);
-  return first ?? about;
 }
 
 function helpOf(command: Command): string {

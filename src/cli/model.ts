@@ -8,6 +8,7 @@ import { embeddedModel } from "./places.ts";
 /** `flowprobe model`: what a checkpoint is, and whether it can be used. */
 export const model: Command = {
   name: "model",
+  summary: "what a model folder is, and whether it can be used",
   usage: "[DIR]",
   about:
     "Describes a model folder: family, sizes, and what is supported. The embedded one without DIR.",

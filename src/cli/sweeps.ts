@@ -43,6 +43,7 @@ export function sweepRequest(args: ParsedArguments): ExperimentRequest {
 /** `flowprobe knockout`: the paper's attention-knockout sweeps. */
 export const knockout: Command = {
   name: "knockout",
+  summary: "attention-knockout sweeps on one clip",
   usage: `VIDEO [--target ${[...KNOCKOUT_TARGETS, "all"].join("|")}] …`,
   about:
     "Cuts attention edges in a window of layers around every layer, and shows what that does to the\n" +
@@ -61,6 +62,7 @@ export const knockout: Command = {
 /** `flowprobe pathways`: keep only the effective pathways, against as many edges cut at random. */
 export const pathways: Command = {
   name: "pathways",
+  summary: "the effective pathways alone, against as many edges cut at random",
   usage: `VIDEO [--preset ${PRESET_NAMES.join("|")} | --keep RANGES] …`,
   about:
     "Keeps only the pathway's attention edges and cuts the rest; beside it, as many edges are cut at\n" +
