@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -18,6 +19,7 @@ export const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]
 
 /** code-server 4.100 is VS Code 1.100, the oldest the extension supports, and runs on Node 20. */
 const VERSION = "4.100.3";
+const RIPGREP_VERSION = "1.18.0";
 const CACHE = join(ROOT, "node_modules", ".cache", "flowprobe");
 const START_TIMEOUT_MS = 60_000;
 
@@ -32,6 +34,14 @@ function npmInstall(folder: string, ...packages: string[]): void {
   throw new Error(`npm install in ${folder} failed:\n${result.stdout}${result.stderr}`);
 }
 
+/** VS Code searches files with ripgrep, which its own install script would download. */
+function addRipgrep(building: string, server: string): void {
+  const name = `@vscode/ripgrep-${process.platform}-${process.arch}`;
+  npmInstall(building, `${name}@${RIPGREP_VERSION}`);
+  const binaries = join(server, "node_modules", "@vscode", "ripgrep", "bin");
+  cpSync(join(building, "node_modules", name, "bin"), binaries, { recursive: true });
+}
+
 /**
  * Folder of a VS Code server with a browser window, installed into a cache on first use (about 300 MB).
  * Install scripts are not run: they build terminals' and log files' native modules, and VS Code
@@ -42,7 +52,7 @@ function npmInstall(folder: string, ...packages: string[]): void {
 export function installCodeServer(): string {
   const folder = join(CACHE, `code-server-${VERSION}`);
   const server = join(folder, "node_modules", "code-server", "lib", "vscode");
-  const complete = join(folder, "installed");
+  const complete = join(folder, "installed-with-search");
   if (existsSync(complete)) return server;
   console.log(`installing VS Code for the browser (code-server ${VERSION}) …`);
   mkdirSync(CACHE, { recursive: true });
@@ -54,7 +64,8 @@ export function installCodeServer(): string {
     const inside = join(building, "node_modules", "code-server", "lib", "vscode");
     npmInstall(inside);
     npmInstall(join(inside, "extensions"));
-    writeFileSync(join(building, "installed"), "");
+    addRipgrep(building, inside);
+    writeFileSync(join(building, "installed-with-search"), "");
     rmSync(folder, { recursive: true, force: true });
     renameSync(building, folder);
   } finally {

@@ -16,7 +16,8 @@ export function watchImageFolders(): vscode.Disposable {
   let timer: NodeJS.Timeout | undefined;
   const look = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => void setImageFolders(), 1_000);
+    // A window without file search has no folder menus; nothing else is lost.
+    timer = setTimeout(() => void setImageFolders().catch(() => {}), 1_000);
   };
   const watcher = vscode.workspace.createFileSystemWatcher(PATTERN, false, true, false);
   look();
