@@ -1,11 +1,10 @@
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { InputError } from "../engine/errors.ts";
 import { type ExperimentRequest, KNOCKOUT_TARGETS } from "../engine/jobs.ts";
 import { EngineClient } from "../engine/service/client.ts";
 import { type LoadedQuestion, loadPromptFile } from "../prompts/files.ts";
 import type { RunEvent } from "../runs/events.ts";
-import { RUN_FILE_SUFFIX, readRunFile } from "../runs/file.ts";
+import { RUN_FILE_SUFFIX } from "../runs/file.ts";
 import { fileNamePart } from "../runs/names.ts";
 import { SAMPLE_MODES } from "../runs/records.ts";
 import { type SweepStatistics, sweepStatistics } from "../runs/statistics.ts";
@@ -25,7 +24,7 @@ export const dataset: Command = {
   usage: `FILE --out FOLDER [--target ${[...KNOCKOUT_TARGETS, "all"].join("|")}] …`,
   about:
     "Runs the knockout sweep over every question of a prompt file (or a TVBench or MVBench list) and\n" +
-    "prints means by task. Finished clips are found in the folder and not run again.",
+    "prints means by task. What the folder holds already is not run again.",
   flags: {
     out: { kind: "text", value: "FOLDER", help: "where the clips' run files are kept" },
     task: { kind: "text", value: "NAME", help: "only questions of this task" },
@@ -81,7 +80,7 @@ function chosenQuestions(
   return chosen;
 }
 
-/** A question's run: read when it was finished before, else made. */
+/** A question's run: what is in its file already is not made again. */
 async function runOf(
   client: EngineClient,
   { item, videoPath }: LoadedQuestion,
@@ -92,12 +91,6 @@ async function runOf(
 ): Promise<readonly RunEvent[]> {
   const name = [String(index + 1).padStart(4, "0"), fileNamePart(item.id ?? item.video)].join(".");
   const path = join(folder, name + RUN_FILE_SUFFIX);
-  if (existsSync(path)) {
-    const { events } = await readRunFile(path);
-    const whole = events.some((event) => event.type === "run.finished" && event.status === "done");
-    if (whole) return events;
-    throw new InputError(`${path}: is not finished; remove it to run this question again`);
-  }
   const { folder: model, embedded } = modelFolder(args);
   const request: ExperimentRequest = sweepRequest(args);
   const { events } = await recordRun(

@@ -62,7 +62,9 @@ async function continueRun(
     throw new InputError(`${path}: exists already, and ${remainder}; choose another file`);
   }
   const { experiments, cleanComplete } = remainder;
-  const known = remainder.known.filter(({ type }) => type !== "run.finished");
+  const known = remainder.known.filter(
+    ({ type }) => type !== "run.finished" && (cleanComplete || !CLEAN.has(type)),
+  );
   for (const event of known) sink(event);
   if (experiments.length === 0 && cleanComplete) return { events: known, path };
   const taken = events.flatMap((event) => ("experiment" in event ? [event.experiment] : []));
@@ -77,12 +79,7 @@ async function continueRun(
 }
 
 /** Events of the clean pass. */
-const CLEAN: ReadonlySet<RunEvent["type"]> = new Set([
-  "video.frames",
-  "vocabulary",
-  "layer.clean",
-  "answer",
-]);
+const CLEAN: ReadonlySet<RunEvent["type"]> = new Set(["video.frames", "layer.clean", "answer"]);
 
 async function write(
   client: EngineClient,

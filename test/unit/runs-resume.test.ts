@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { AnalysisJob, ExperimentRequest } from "../../src/engine/jobs.ts";
+import type { RunEvent } from "../../src/runs/events.ts";
+import { remainderOf } from "../../src/runs/resume.ts";
+import { syntheticRun } from "../panel/synthetic-run.ts";
+
+const LAYERS = 4;
+const sweep: ExperimentRequest = {
+  kind: "knockout",
+  targets: ["vql-to-ql"],
+  window: 3,
+  style: "center",
+};
+const recipe = { targets: ["vql-to-ql"], window: 3, style: "center", centres: [[0, LAYERS]] };
+
+const base = syntheticRun({ layers: LAYERS }).filter(({ type }) => !type.startsWith("branch"));
+const [started] = base;
+assert.ok(started?.type === "run.started");
+const clean = base.filter(({ type }) => !type.startsWith("experiment"));
+
+const job: AnalysisJob = {
+  model: started.model.folder,
+  embedded: true,
+  clip: { path: started.video.path },
+  prompt: {
+    question: started.prompt.question,
+    options: started.prompt.options.map(({ text }) => text),
+    answer: started.prompt.options[0]?.text,
+    keywords: [],
+  },
+  observe: { lens: false, mass: false, attention: "none", headAveraged: true },
+  experiments: [sweep],
+};
+
+function experiment(
+  id: string,
+  kind: "knockout" | "pathways",
+  made: Record<string, unknown>,
+  complete = true,
+): RunEvent[] {
+  const begun: RunEvent = {
+    type: "experiment.started",
+    experiment: id,
+    kind,
+    recipe: made,
+    branches: 1,
+  };
+  return complete ? [begun, { type: "experiment.finished", experiment: id, seconds: 1 }] : [begun];
+}
+
+function remainder(events: readonly RunEvent[], asked: AnalysisJob = job) {
+  const found = remainderOf(asked, events);
+  return typeof found === "string" ? assert.fail(found) : found;
+}
+
+test("a run without the experiment lacks just that", () => {
+  const { experiments, cleanComplete, known } = remainder(clean);
+  assert.deepEqual(experiments, [sweep]);
+  assert.ok(cleanComplete);
+  assert.deepEqual(known, clean);
+});
+
+test("an experiment with the same recipe is not made again, one that was stopped is", () => {
+  const whole = remainder([...clean, ...experiment("k", "knockout", recipe)]);
+  assert.deepEqual(whole.experiments, []);
+  const stopped = remainder([...clean, ...experiment("k", "knockout", recipe, false)]);
+  assert.deepEqual(stopped.experiments, [sweep]);
+  assert.ok(stopped.known.every((event) => !("experiment" in event)));
+});
+
+test("another window, style, target or range of layers is another experiment", () => {
+  const differing = [
+    { ...recipe, window: 9 },
+    { ...recipe, style: "inverse" },
+    { ...recipe, targets: ["cross-frame"] },
+    { ...recipe, targets: ["vql-to-ql", "cross-frame"] },
+    { ...recipe, centres: [[0, 2]] },
+  ];
+  for (const other of differing) {
+    const { experiments } = remainder([...clean, ...experiment("k", "knockout", other)]);
+    assert.deepEqual(experiments, [sweep], JSON.stringify(other));
+  }
+  const range = { ...job, experiments: [{ ...sweep, layers: [1, 2] as const }] };
+  const part = experiment("k", "knockout", { ...recipe, centres: [[1, 3]] });
+  assert.deepEqual(remainder([...clean, ...part], range).experiments, []);
+});
+
+test("pathways with and without a control are not the same", () => {
+  const asked = { kind: "pathways", crossFrame: [0, 2], questionToLast: [1, 3] } as const;
+  const paths = { ...job, experiments: [asked] };
+  const made = { crossFrame: [0, 2], questionToLast: [1, 3], edgesLeft: 0.4 };
+  const run = (more: object) => [...clean, ...experiment("p", "pathways", { ...made, ...more })];
+  assert.deepEqual(remainder(run({}), paths).experiments, []);
+  assert.deepEqual(remainder(run({ randomSeed: 1 }), paths).experiments, [asked]);
+  assert.deepEqual(remainder(run({ videoToQuestion: [0, 1] }), paths).experiments, [asked]);
+});
+
+test("experiments of a run that the job does not ask for are left out of what is known", () => {
+  const events = [
+    ...clean,
+    ...experiment("other", "knockout", { ...recipe, window: 9 }),
+    ...experiment("k", "knockout", recipe),
+  ];
+  const ids = remainder(events).known.flatMap((e) => ("experiment" in e ? [e.experiment] : []));
+  assert.deepEqual(new Set(ids), new Set(["k"]));
+});
+
+test("a clean pass that was stopped, or read with less, is not complete", () => {
+  const cut = clean.findLastIndex(({ type }) => type === "layer.clean");
+  assert.ok(!remainder(clean.slice(0, cut)).cleanComplete);
+  const withLens = { ...job, observe: { ...job.observe, lens: true } };
+  assert.ok(!remainder(clean, withLens).cleanComplete);
+  const lens = syntheticRun({ layers: LAYERS, lens: true });
+  assert.ok(remainder(lens, withLens).cleanComplete);
+});
+
+test("a run of another model, clip, part, number of frames, order or question is refused by name", () => {
+  const refusal = (change: Partial<AnalysisJob>) => {
+    const found = remainderOf({ ...job, ...change }, clean);
+    return typeof found === "string" ? found : assert.fail(JSON.stringify(change));
+  };
+  assert.match(refusal({ model: "/other" }), /another model/);
+  assert.match(refusal({ clip: { path: "/other.mp4" } }), /another video/);
+  assert.match(refusal({ clip: { ...job.clip, frames: 3 } }), /another number of frames \(8\)/);
+  assert.match(refusal({ clip: { ...job.clip, endSeconds: 2 } }), /another part of the video/);
+  assert.match(refusal({ clip: { ...job.clip, order: "reversed" } }), /another order of frames/);
+  const { prompt } = job;
+  assert.match(refusal({ prompt: { ...prompt, question: "Why?" } }), /another question/);
+  assert.match(refusal({ prompt: { ...prompt, options: ["Up"] } }), /another question/);
+  assert.match(refusal({ prompt: { ...prompt, answer: "Down" } }), /another question/);
+});
