@@ -10,6 +10,7 @@ import {
 } from "../graph/decoder.ts";
 import { patchGraph, projectorGraph, visionLayerGraph } from "../graph/vision.ts";
 import type { EngineSettings } from "../jobs.ts";
+import { keepsHead } from "./budget.ts";
 import { measurePace } from "./pace.ts";
 import { poolTokens } from "./pooling.ts";
 import { chooseProvider } from "./provider.ts";
@@ -42,6 +43,7 @@ export class OpenModel {
   /** What to tell when the execution provider asked for could not be used. */
   readonly providerNote: string | undefined;
   readonly #options: SessionOptions;
+  readonly #keepsHead: boolean;
   #pace: number | undefined;
   readonly #embedding: Session;
   readonly #attention = new Map<string, Session>();
@@ -51,6 +53,7 @@ export class OpenModel {
   private constructor(
     spec: ModelSpec,
     options: SessionOptions,
+    keepsHead: boolean,
     providerNote: string | undefined,
     embedding: Session,
     layers: readonly LayerSessions[],
@@ -58,6 +61,7 @@ export class OpenModel {
     this.spec = spec;
     this.providerNote = providerNote;
     this.#options = options;
+    this.#keepsHead = keepsHead;
     this.#embedding = embedding;
     this.layers = layers;
   }
@@ -85,7 +89,8 @@ export class OpenModel {
         residual: await open(residualGraph(spec.root, spec.decoder, layer)),
       });
     }
-    return new OpenModel(spec, options, note, await open(embeddingGraph(spec)), layers);
+    const head = keepsHead(spec.decoder, settings.memoryBudgetBytes);
+    return new OpenModel(spec, options, head, note, await open(embeddingGraph(spec)), layers);
   }
 
   /** The machine's pace in multiply-adds a second, measured once. */
@@ -112,11 +117,10 @@ export class OpenModel {
   async unembedding(kind: Unembedding): Promise<Session> {
     const known = this.#unembedding.get(kind);
     if (known !== undefined) return known;
-    const session = await Session.open(
-      unembedGraph(this.spec, kind),
-      this.spec.root,
-      this.#options,
-    );
+    const session = await Session.open(unembedGraph(this.spec, kind), this.spec.root, {
+      ...this.#options,
+      keepWidened: this.#options.keepWidened || (kind === "head" && this.#keepsHead),
+    });
     this.#unembedding.set(kind, session);
     return session;
   }

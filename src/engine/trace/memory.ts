@@ -1,4 +1,5 @@
 import type { DecoderSpec } from "../families/spec.ts";
+import { keepsHead, widenedHeadBytes } from "../runtime/budget.ts";
 import type { PlannedBranch } from "./plan.ts";
 
 const FLOAT = 4;
@@ -25,7 +26,7 @@ export function planMemory(
   planned: readonly PlannedBranch[],
   budgetBytes: number,
 ): MemoryPlan {
-  const widened = widenedBytes(decoder);
+  const widened = widenedBytes(decoder, budgetBytes);
   const free = Math.max(0, budgetBytes - widened);
   const perRow = bytesPerRow(decoder);
   const maxRows = Math.max(length, Math.floor(free / 2 / perRow));
@@ -58,11 +59,11 @@ function bytesPerRow(decoder: DecoderSpec): number {
   return FLOAT * (6 * decoder.hiddenSize + 4 * query + 4 * key + 4 * decoder.intermediateSize);
 }
 
-/** The largest weights that are in fp32 at one time: a layer's MLP, or the unembedding. */
-function widenedBytes(decoder: DecoderSpec): number {
-  const mlp = 3 * decoder.hiddenSize * decoder.intermediateSize;
-  const head = decoder.hiddenSize * decoder.vocabSize;
-  return FLOAT * Math.max(mlp, head);
+/** Weights that are in fp32 at one time: a layer's MLP, and the unembedding when it is kept. */
+function widenedBytes(decoder: DecoderSpec, budgetBytes: number): number {
+  const mlp = FLOAT * 3 * decoder.hiddenSize * decoder.intermediateSize;
+  const head = widenedHeadBytes(decoder);
+  return keepsHead(decoder, budgetBytes) ? mlp + head : Math.max(mlp, head);
 }
 
 /**
