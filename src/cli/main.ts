@@ -1,5 +1,9 @@
 #!/usr/bin/env node
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
 import { CancelledError, InputError, ModelError } from "../engine/errors.ts";
+import { EngineDiedError } from "../engine/service/died.ts";
 import { analyze } from "./analyze.ts";
 import { flagHelp, ParsedArguments, UsageError } from "./arguments.ts";
 import { attention } from "./attention.ts";
@@ -10,6 +14,7 @@ import { exportRun } from "./export.ts";
 import { generate } from "./generate.ts";
 import { lens } from "./lens.ts";
 import { model } from "./model.ts";
+import { packageFolder } from "./places.ts";
 import { knockout, pathways } from "./sweeps.ts";
 
 const COMMANDS: readonly Command[] = [
@@ -30,16 +35,21 @@ const EXIT = { fine: 0, bug: 1, usageOrInput: 2, model: 3, cancelled: 4 } as con
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined || name === "--help" || name === "help") {
-    process.stdout.write(`${overview()}\n`);
-    return name === undefined ? EXIT.usageOrInput : EXIT.fine;
+  if (name === "--version") {
+    process.stdout.write(`${await version()}\n`);
+    return EXIT.fine;
+  }
+  if (name === undefined || isHelp(name) || name === "help") {
+    const asked = name !== undefined;
+    (asked ? process.stdout : process.stderr).write(`${overview()}\n`);
+    return asked ? EXIT.fine : EXIT.usageOrInput;
   }
   const command = COMMANDS.find((known) => known.name === name);
   if (command === undefined) {
     process.stderr.write(`flowprobe: there is no command "${name}"\n\n${overview()}\n`);
     return EXIT.usageOrInput;
   }
-  if (rest.includes("--help")) {
+  if (rest.some(isHelp)) {
     process.stdout.write(`${helpOf(command)}\n`);
     return EXIT.fine;
   }
@@ -82,8 +92,21 @@ function tellError(command: Command, error: unknown): number {
     say("cancelled; what was found until then is in the run file");
     return EXIT.cancelled;
   }
-  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  if (error instanceof EngineDiedError) say(error.message);
+  else say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT.bug;
+}
+
+function isHelp(argument: string): boolean {
+  return argument === "--help" || argument === "-h";
+}
+
+async function version(): Promise<string> {
+  const manifest: unknown = JSON.parse(
+    await readFile(join(packageFolder(), "package.json"), "utf8"),
+  );
+  const { version: found } = z.object({ version: z.string() }).parse(manifest);
+  return found;
 }
 
 function overview(): string {
@@ -118,4 +141,8 @@ function makeTerminal(signal: AbortSignal): Terminal {
   };
 }
 
+// A reader that has enough, such as `head`, closes the pipe: that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? EXIT.fine : EXIT.bug);
+});
 process.exitCode = await main(process.argv.slice(2));
