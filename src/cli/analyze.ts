@@ -1,9 +1,7 @@
-import { EngineClient } from "../engine/service/client.ts";
+import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
-import { CLIP_FLAGS, clipAndQuestion, engineSettings } from "./job.ts";
+import { CLIP_FLAGS } from "./job.ts";
 import { analysisReport, LayerTable } from "./layers.ts";
-import { progressLine } from "./progress.ts";
-import { recordRun } from "./record.ts";
 
 /** `flowprobe analyze`: how the answer forms, layer by layer. */
 export const analyze: Command = {
@@ -16,39 +14,20 @@ export const analyze: Command = {
   flags: {
     ...CLIP_FLAGS,
     lens: { kind: "flag", help: "also read every video token at every layer into the run file" },
-    out: { kind: "text", value: "FILE", help: "run file to write (<clip>.<time>.flow.jsonl)" },
-    json: { kind: "flag", help: "print one JSON object instead of the table" },
+    ...OUTPUT_FLAGS,
   },
   async run(args, terminal) {
     const json = args.flag("json");
-    const chosen = await clipAndQuestion(args);
     const table = new LayerTable((line) => terminal.print(line));
-    const client = new EngineClient({ settings: engineSettings(args) });
-    try {
-      const { events, path } = await recordRun(
-        client,
-        {
-          ...chosen,
-          observe: {
-            lens: args.flag("lens"),
-            mass: true,
-            attention: "none",
-            headAveraged: true,
-          },
-          experiments: [],
-        },
-        args.text("out"),
-        (event) => {
-          if (event.type === "progress") terminal.status(progressLine(event));
-          else if (!json) table.take(event);
-        },
-        terminal.signal,
-      );
-      terminal.status("");
-      if (json) terminal.print(JSON.stringify(analysisReport(events, path), null, 2));
-      else terminal.print(`run file  ${path}`);
-    } finally {
-      await client.dispose();
-    }
+    const { events, path } = await runClip(
+      args,
+      terminal,
+      () => ({ observe: { lens: args.flag("lens"), mass: true } }),
+      (event) => {
+        if (!json) table.take(event);
+      },
+    );
+    if (json) terminal.print(JSON.stringify(analysisReport(events, path), null, 2));
+    else terminal.print(`run file  ${path}`);
   },
 };

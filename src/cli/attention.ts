@@ -1,5 +1,4 @@
 import { InputError } from "../engine/errors.ts";
-import { EngineClient } from "../engine/service/client.ts";
 import { positionsOf } from "../prompts/groups.ts";
 import type {
   AttentionReading,
@@ -9,11 +8,10 @@ import type {
   Tensor,
 } from "../runs/events.ts";
 import { fromHalf } from "../runs/half.ts";
+import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
-import { CLIP_FLAGS, clipAndQuestion, engineSettings } from "./job.ts";
+import { CLIP_FLAGS } from "./job.ts";
 import { only } from "./layers.ts";
-import { progressLine } from "./progress.ts";
-import { recordRun } from "./record.ts";
 
 /** `flowprobe attention`: where a token group looks, layer by layer. */
 export const attention: Command = {
@@ -31,44 +29,23 @@ export const attention: Command = {
     },
     heads: { kind: "flag", help: "each head by itself, not their mean" },
     ...CLIP_FLAGS,
-    out: { kind: "text", value: "FILE", help: "run file to write (<clip>.<time>.flow.jsonl)" },
-    json: {
-      kind: "flag",
-      help: "print one JSON object, the weights on every video token included",
-    },
+    ...OUTPUT_FLAGS,
   },
   async run(args, terminal) {
-    const chosen = await clipAndQuestion(args);
     const group = args.text("query") ?? "last";
     const headAveraged = !args.flag("heads");
-    const client = new EngineClient({ settings: engineSettings(args) });
-    try {
-      const { events, path } = await recordRun(
-        client,
-        {
-          ...chosen,
-          observe: { lens: false, mass: true, attention: "text", headAveraged },
-          experiments: [],
-        },
-        args.text("out"),
-        (event) => {
-          if (event.type === "progress") terminal.status(progressLine(event));
-        },
-        terminal.signal,
-      );
-      terminal.status("");
-      const layers = attentionLayers(events, group);
-      if (args.flag("json")) {
-        const { model, video } = only(events, "run.started");
-        const report = { model, video: video.path, query: group, headAveraged, layers, out: path };
-        terminal.print(JSON.stringify(report, null, 1));
-        return;
-      }
-      printMass(layers, group, (line) => terminal.print(line));
-      terminal.print(`run file  ${path}`);
-    } finally {
-      await client.dispose();
+    const { events, path } = await runClip(args, terminal, () => ({
+      observe: { mass: true, attention: "text", headAveraged },
+    }));
+    const layers = attentionLayers(events, group);
+    if (args.flag("json")) {
+      const { model, video } = only(events, "run.started");
+      const report = { model, video: video.path, query: group, headAveraged, layers, out: path };
+      terminal.print(JSON.stringify(report, null, 1));
+      return;
     }
+    printMass(layers, group, (line) => terminal.print(line));
+    terminal.print(`run file  ${path}`);
   },
 };
 

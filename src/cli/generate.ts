@@ -1,14 +1,12 @@
 import { parseLayerRange } from "../engine/experiments/presets.ts";
 import type { GenerationCut } from "../engine/jobs.ts";
-import { EngineClient } from "../engine/service/client.ts";
 import type { RunEvent } from "../runs/events.ts";
 import { UsageError } from "./arguments.ts";
+import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
-import { CLIP_FLAGS, clipAndQuestion, engineSettings, modelFolder } from "./job.ts";
+import { CLIP_FLAGS, modelFolder } from "./job.ts";
 import { only } from "./layers.ts";
 import { keptRanges, PATHWAY_FLAGS } from "./pathway-flags.ts";
-import { progressLine } from "./progress.ts";
-import { recordRun } from "./record.ts";
 
 const DEFAULT_TOKENS = 32;
 
@@ -25,49 +23,30 @@ export const generate: Command = {
     cut: { kind: "list", value: "FROM:TO[:A-B]", help: "a cut; once for each" },
     ...PATHWAY_FLAGS,
     ...CLIP_FLAGS,
-    out: { kind: "text", value: "FILE", help: "run file to write (<clip>.<time>.flow.jsonl)" },
-    json: { kind: "flag", help: "print one JSON object instead of the texts" },
+    ...OUTPUT_FLAGS,
   },
   async run(args, terminal) {
     const maxTokens = args.number("max-tokens") ?? DEFAULT_TOKENS;
     if (maxTokens < 1) throw new UsageError("--max-tokens is 0; at least one token is needed");
-    const chosen = await clipAndQuestion(args);
     const kept = args.has("preset") || args.has("keep") ? keptRanges(args) : undefined;
-    const client = new EngineClient({ settings: engineSettings(args) });
-    try {
+    const { events, path } = await runClip(args, terminal, async (client) => {
       const { layers } = await client.describe(modelFolder(args).folder);
       const cuts = args.list("cut").map((text) => parseCut(text, layers));
       if (kept !== undefined) {
         cuts.push({ name: "Effective pathways", pathways: kept(layers, terminal) });
       }
-      const { events, path } = await recordRun(
-        client,
-        {
-          ...chosen,
-          observe: { lens: false, mass: false, attention: "none", headAveraged: true },
-          experiments: [{ kind: "generation", maxTokens, cuts }],
-        },
-        args.text("out"),
-        (event) => {
-          if (event.type === "progress") terminal.status(progressLine(event));
-          else if (event.type === "notice") terminal.note(event.message);
-        },
-        terminal.signal,
-      );
-      terminal.status("");
-      const answers = answersOf(events);
-      if (args.flag("json")) {
-        const { model, video, prompt } = only(events, "run.started");
-        const report = { model, video: video.path, prompt: prompt.text, answers, out: path };
-        terminal.print(JSON.stringify(report, null, 2));
-        return;
-      }
-      const width = Math.max(...answers.map(({ series }) => series.length));
-      for (const { series, text } of answers) terminal.print(`${series.padEnd(width)}  ${text}`);
-      terminal.print(`\nrun file  ${path}`);
-    } finally {
-      await client.dispose();
+      return { experiments: [{ kind: "generation", maxTokens, cuts }] };
+    });
+    const answers = answersOf(events);
+    if (args.flag("json")) {
+      const { model, video, prompt } = only(events, "run.started");
+      const report = { model, video: video.path, prompt: prompt.text, answers, out: path };
+      terminal.print(JSON.stringify(report, null, 2));
+      return;
     }
+    const width = Math.max(...answers.map(({ series }) => series.length));
+    for (const { series, text } of answers) terminal.print(`${series.padEnd(width)}  ${text}`);
+    terminal.print(`\nrun file  ${path}`);
   },
 };
 

@@ -1,11 +1,9 @@
-import { EngineClient } from "../engine/service/client.ts";
 import type { LensReading, RunEvent, RunTokens } from "../runs/events.ts";
 import { UsageError } from "./arguments.ts";
+import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
-import { CLIP_FLAGS, clipAndQuestion, engineSettings } from "./job.ts";
+import { CLIP_FLAGS } from "./job.ts";
 import { only } from "./layers.ts";
-import { progressLine } from "./progress.ts";
-import { recordRun } from "./record.ts";
 
 /** `flowprobe lens`: the words that the video's tokens stand for, layer by layer. */
 export const lens: Command = {
@@ -21,60 +19,36 @@ export const lens: Command = {
     raw: { kind: "flag", help: "without the final norm" },
     embedding: { kind: "flag", help: "by the input embedding matrix, not the output head" },
     ...CLIP_FLAGS,
-    out: { kind: "text", value: "FILE", help: "run file to write (<clip>.<time>.flow.jsonl)" },
-    json: { kind: "flag", help: "print one JSON object with every token's top 10" },
+    ...OUTPUT_FLAGS,
   },
   async run(args, terminal) {
-    const chosen = await clipAndQuestion(args);
     const options = {
       norm: !args.flag("raw"),
       unembedding: args.flag("embedding") ? "embedding" : "head",
     } as const;
-    const client = new EngineClient({ settings: engineSettings(args) });
-    try {
-      const { events, path } = await recordRun(
-        client,
-        {
-          ...chosen,
-          observe: { lens: options, mass: false, attention: "none", headAveraged: true },
-          experiments: [],
-        },
-        args.text("out"),
-        (event) => {
-          if (event.type === "progress") terminal.status(progressLine(event));
-        },
-        terminal.signal,
+    const { events, path } = await runClip(args, terminal, () => ({ observe: { lens: options } }));
+    const layers = lensLayers(events);
+    const words = args.list("word").map((word) => wordStory(word, layers));
+    if (args.flag("json")) {
+      const { model, video } = only(events, "run.started");
+      terminal.print(
+        JSON.stringify({ model, video: video.path, ...options, layers, words, out: path }, null, 1),
       );
-      terminal.status("");
-      const layers = lensLayers(events);
-      const words = args.list("word").map((word) => wordStory(word, layers));
-      if (args.flag("json")) {
-        const { model, video } = only(events, "run.started");
-        terminal.print(
-          JSON.stringify(
-            { model, video: video.path, ...options, layers, words, out: path },
-            null,
-            1,
-          ),
-        );
-        return;
-      }
-      const shown = (args.number("layer") ?? layers.length) - 1;
-      const layer = layers[shown];
-      if (layer === undefined) {
-        throw new UsageError(`--layer is ${shown + 1}; the model has layers 1-${layers.length}`);
-      }
-      printGrid(only(events, "run.started").tokens, layer, (line) => terminal.print(line));
-      for (const { word, firstLayer, counts } of words) {
-        const from = firstLayer === null ? "never" : `from layer ${firstLayer + 1}`;
-        terminal.print(
-          `${JSON.stringify(word)} is likeliest ${from}; patches by layer: ${counts.join(" ")}`,
-        );
-      }
-      terminal.print(`run file  ${path}`);
-    } finally {
-      await client.dispose();
+      return;
     }
+    const shown = (args.number("layer") ?? layers.length) - 1;
+    const layer = layers[shown];
+    if (layer === undefined) {
+      throw new UsageError(`--layer is ${shown + 1}; the model has layers 1-${layers.length}`);
+    }
+    printGrid(only(events, "run.started").tokens, layer, (line) => terminal.print(line));
+    for (const { word, firstLayer, counts } of words) {
+      const from = firstLayer === null ? "never" : `from layer ${firstLayer + 1}`;
+      terminal.print(
+        `${JSON.stringify(word)} is likeliest ${from}; patches by layer: ${counts.join(" ")}`,
+      );
+    }
+    terminal.print(`run file  ${path}`);
   },
 };
 

@@ -1,21 +1,15 @@
 import { PRESET_NAMES, parseLayerRange } from "../engine/experiments/presets.ts";
 import { type ExperimentRequest, KNOCKOUT_TARGETS, type KnockoutTarget } from "../engine/jobs.ts";
-import { EngineClient } from "../engine/service/client.ts";
+import type { EngineClient } from "../engine/service/client.ts";
 import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../runs/events.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
+import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command, Terminal } from "./command.ts";
-import { CLIP_FLAGS, clipAndQuestion, engineSettings, modelFolder } from "./job.ts";
+import { CLIP_FLAGS, modelFolder } from "./job.ts";
 import { only } from "./layers.ts";
 import { keptRanges, PATHWAY_FLAGS } from "./pathway-flags.ts";
-import { progressLine } from "./progress.ts";
-import { recordRun } from "./record.ts";
 
 const DEFAULT_WINDOW = 9;
-const OUTPUT_FLAGS = {
-  out: { kind: "text", value: "FILE", help: "run file to write (<clip>.<time>.flow.jsonl)" },
-  json: { kind: "flag", help: "print one JSON object instead of the table" },
-} as const;
-
 /** Flags of a knockout sweep. */
 export const SWEEP_FLAGS: Flags = {
   target: { kind: "text", oneOf: [...KNOCKOUT_TARGETS, "all"], help: "what is cut (all)" },
@@ -88,31 +82,16 @@ async function runExperiment(
   terminal: Terminal,
   plan: (client: EngineClient) => Promise<ExperimentRequest>,
 ): Promise<void> {
-  const json = args.flag("json");
-  const chosen = await clipAndQuestion(args);
-  const client = new EngineClient({ settings: engineSettings(args) });
-  try {
-    const request = await plan(client);
-    const { events, path } = await recordRun(
-      client,
-      {
-        ...chosen,
-        observe: { lens: false, mass: false, attention: "none", headAveraged: true },
-        experiments: [request],
-      },
-      args.text("out"),
-      (event) => {
-        if (event.type === "progress") terminal.status(progressLine(event));
-        else if (event.type === "notice") terminal.note(event.message);
-      },
-      terminal.signal,
-    );
-    terminal.status("");
-    const results = events.filter((event) => event.type === "branch.result");
-    if (json) terminal.print(JSON.stringify(sweepReport(events, results, request, path), null, 2));
-    else printResults(events, results, path, (line) => terminal.print(line));
-  } finally {
-    await client.dispose();
+  const requests: ExperimentRequest[] = [];
+  const { events, path } = await runClip(args, terminal, async (client) => {
+    requests.push(await plan(client));
+    return { experiments: requests };
+  });
+  const results = events.filter((event) => event.type === "branch.result");
+  if (args.flag("json")) {
+    terminal.print(JSON.stringify(sweepReport(events, results, requests, path), null, 2));
+  } else {
+    printResults(events, results, path, (line) => terminal.print(line));
   }
 }
 
@@ -122,7 +101,7 @@ type Result = RunEventOf<"branch.result">;
 function sweepReport(
   events: readonly RunEvent[],
   results: readonly Result[],
-  request: ExperimentRequest,
+  requests: readonly ExperimentRequest[],
   out: string,
 ): Record<string, unknown> {
   const { model, video, prompt } = only(events, "run.started");
@@ -130,7 +109,7 @@ function sweepReport(
     model,
     video: video.path,
     prompt: prompt.text,
-    experiment: request,
+    experiment: requests[0],
     points: results.map((result) => ({
       series: result.series,
       layer: result.layer,
