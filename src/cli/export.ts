@@ -26,7 +26,12 @@ export const exportRun: Command = {
       help: "json, csv (answer by layer), csv-experiments, reference",
     },
     out: { kind: "text", value: "PATH", help: "file (for reference: folder) to write" },
-    dataset: { kind: "text", value: "NAME", help: "data set of the reference layout (TVBench)" },
+    dataset: { kind: "text", value: "NAME", help: "data set of the reference layout (tvbench)" },
+    "model-name": {
+      kind: "text",
+      value: "NAME",
+      help: "model of the reference layout (as in the run)",
+    },
     samples: {
       kind: "text",
       oneOf: SAMPLE_MODES,
@@ -46,10 +51,12 @@ export const exportRun: Command = {
     }
     const out = args.text("out");
     if (format === "reference") {
+      const modelName = args.text("model-name");
       const written = await exportReference(runs, resolve(out ?? "."), {
-        dataset: args.text("dataset") ?? "TVBench",
+        dataset: args.text("dataset") ?? "tvbench",
         samples: SAMPLE_MODES.find((known) => known === args.text("samples")) ?? "correct",
         overwrite: args.flag("overwrite"),
+        ...(modelName === undefined ? {} : { model: modelName }),
       });
       for (const file of written) terminal.print(file);
       return;
