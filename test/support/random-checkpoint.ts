@@ -53,9 +53,11 @@ export async function randomCheckpoint(folder: string, sizes: RandomSizes): Prom
     const count = shape.reduce((a, b) => a * b, 1);
     const isNorm = shape.length === 1 && name.endsWith("weight");
     const scale = isNorm ? 0.1 : name.includes("embed") ? 1 : 1.3 / Math.sqrt(fanIn(shape));
+    // Large tensors repeat one stretch of noise: their sizes matter, not every value.
+    const values = noise.draw(Math.min(CHUNK, count), scale, isNorm ? 1 : 0);
+    const stretch = sizes.dtype === "F32" ? new Uint8Array(values.buffer) : toBf16(values);
     for (let done = 0; done < count; done += CHUNK) {
-      const values = noise.draw(Math.min(CHUNK, count - done), scale, isNorm ? 1 : 0);
-      await file.write(sizes.dtype === "F32" ? new Uint8Array(values.buffer) : toBf16(values));
+      await file.write(stretch, 0, Math.min(CHUNK, count - done) * bytes);
     }
   }
   await file.close();
