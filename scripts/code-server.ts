@@ -106,6 +106,8 @@ export interface CodeServerOptions {
 export interface CodeServer {
   /** Address of a window with the workspace. */
   readonly url: string;
+  /** Process id of the server; the extension host and what that starts descend from it. */
+  readonly pid: number;
   /** What the server and the extension host printed so far. */
   output(): string;
   stop(): Promise<void>;
@@ -192,7 +194,7 @@ export async function startCodeServer(options: CodeServerOptions): Promise<CodeS
     await stop();
     throw error;
   }
-  return { url: windowUrl(port, options), output: () => output, stop };
+  return { url: windowUrl(port, options), pid: child.pid ?? 0, output: () => output, stop };
 }
 
 /** Address of a window; development and test folders travel in the `payload` parameter. */

@@ -52,6 +52,8 @@ export class Experimenter {
   #progress: ProgressEvent | undefined;
   /** The run whose clip and question the engine process holds. */
   #prepared: RunSession | undefined;
+  /** What the engine died of, by run. */
+  readonly #died = new WeakMap<RunSession, EngineTask>();
 
   constructor(
     private readonly link: EngineLink,
@@ -111,6 +113,15 @@ export class Experimenter {
     this.link.restart();
   }
 
+  /** Restarts the engine and does again what a run was at when it died. */
+  retry(session: RunSession): Promise<void> {
+    const task = this.#died.get(session);
+    this.#died.delete(session);
+    this.restart();
+    if (session.engine.kind === "died") session.setEngine({ kind: "idle" });
+    return task === undefined ? Promise.resolve() : this.submit(session, task);
+  }
+
   #tellQueued(): void {
     const ahead = this.#current === undefined ? 0 : 1;
     for (const [index, { session }] of this.#queue.entries()) {
@@ -163,6 +174,7 @@ export class Experimenter {
         session.setEngine({ kind: "idle" });
       } else if (error instanceof EngineDiedError) {
         finish("failed", message);
+        this.#died.set(session, task);
         session.setEngine({ kind: "died", message });
         this.hooks.onFailure({ kind: "died", session, task, message });
       } else {

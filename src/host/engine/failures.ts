@@ -11,7 +11,7 @@ function firstLine(message: string): string {
 
 /** Tells the user, once, that a task did not finish, and offers what can be done about it. */
 export async function tellFailure(
-  { kind, session, task, message }: TaskFailure,
+  { kind, session, message }: TaskFailure,
   experimenter: Experimenter,
   log: vscode.LogOutputChannel,
 ): Promise<void> {
@@ -27,7 +27,5 @@ export async function tellFailure(
     SHOW_LOG,
   );
   if (answer === SHOW_LOG) log.show();
-  if (answer !== RESTART) return;
-  experimenter.restart();
-  await experimenter.submit(session, task);
+  if (answer === RESTART) await experimenter.retry(session);
 }

@@ -103,7 +103,7 @@ export class PanelController implements vscode.Disposable {
       return null;
     },
     restartEngine: () => {
-      this.services.engine.restart();
+      void this.services.engine.retry(this.session);
       return null;
     },
     showLog: () => {

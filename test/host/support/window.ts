@@ -57,14 +57,24 @@ export class VSCodeWindow {
     const window = new VSCodeWindow(workspace, server, browser, page);
     try {
       await page.goto(server.url);
-      await window.file("README.md").waitFor();
-      // The icon comes with the extension's contributions: from then on its menus are there too.
-      await window.activity("Flowprobe").waitFor();
+      await window.ready();
     } catch (error) {
       await window.close();
       throw error;
     }
     return window;
+  }
+
+  /** Waits until the explorer lists files and the extension has contributed what it has. */
+  async ready(): Promise<void> {
+    await this.file("README.md").waitFor();
+    // The icon comes with the extension's contributions: from then on its menus are there too.
+    await this.activity("Flowprobe").waitFor();
+  }
+
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.ready();
   }
 
   async close(): Promise<void> {
@@ -104,9 +114,7 @@ export class VSCodeWindow {
     const input = this.quickInput;
     await input.waitFor();
     await input.fill(`>${title}`);
-    const row = this.page.locator(".quick-input-list .monaco-list-row").first();
-    await row.filter({ hasText: title }).waitFor();
-    await this.page.keyboard.press("Enter");
+    await this.pick(title);
   }
 
   get quickInput(): Locator {
@@ -135,6 +143,10 @@ export class VSCodeWindow {
       .contentFrame()
       .locator("#active-frame")
       .contentFrame();
+  }
+
+  async closeActiveTab(): Promise<void> {
+    await this.page.locator(".tab.active .codicon-close").click();
   }
 
   get tabs(): Locator {

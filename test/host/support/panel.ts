@@ -1,0 +1,48 @@
+import type { FrameLocator, Locator } from "playwright-core";
+import { PATIENCE_MS } from "./window.ts";
+
+/** The flow panel as a reader sees it. */
+export class PanelReader {
+  constructor(readonly frame: FrameLocator) {}
+
+  /** The head's line on what the engine does: "Finished in 4 s". */
+  get status(): Locator {
+    return this.frame.locator(".head .status-text");
+  }
+
+  get answer(): Locator {
+    return this.frame.locator(".head .answer");
+  }
+
+  get question(): Locator {
+    return this.frame.locator("h1.question");
+  }
+
+  /** The first chart, once it has a layer's values to say. */
+  get firstChart(): Locator {
+    return this.frame.locator('#view-answer canvas[aria-valuetext*="%"]');
+  }
+
+  /** Waits until the head says so. */
+  async waitForStatus(text: string): Promise<void> {
+    await this.status.filter({ hasText: text }).waitFor({ timeout: PATIENCE_MS });
+  }
+
+  button(name: string): Locator {
+    return this.frame.locator(".head").getByRole("button", { name });
+  }
+
+  /** A view's figures as its table shows them, header first. */
+  async table(view: string): Promise<string[][]> {
+    const section = this.frame.locator(`#view-${view}`);
+    const rows = section.locator(".table-twin tr");
+    if ((await rows.count()) === 0) {
+      await section.locator(".tools").getByText("Table").click();
+      await rows.first().waitFor();
+    }
+    const cells = await rows.evaluateAll((elements) =>
+      elements.map((row) => [...row.children].map((cell) => cell.textContent ?? "")),
+    );
+    return cells;
+  }
+}
