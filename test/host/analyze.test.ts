@@ -30,7 +30,8 @@ async function assertShowsRun(panel: PanelReader): Promise<void> {
   const [started] = eventsOf(events, "run.started");
   const [answer] = eventsOf(events, "answer");
   assert.ok(started !== undefined && answer !== undefined);
-  assert.equal(await panel.question.textContent(), started.prompt.question);
+  await panel.question.filter({ hasText: started.prompt.question }).waitFor();
+  await panel.waitForStatus("Finished in");
   assertShows(
     (await panel.answer.locator(".probability").textContent()) ?? undefined,
     answer.answer.probability,
@@ -96,6 +97,7 @@ test("a second analysis, with the engine's process there already, is faster stil
     `right-click to first chart ${chart.toFixed(1)} s, to finished ${finished.toFixed(1)} s`,
   );
   await window.closeActiveTab();
+  await window.tabs.filter({ hasText: "object-count-1" }).waitFor({ state: "detached" });
 });
 
 test("the panel shows the numbers that stand in the run file", async () => {

@@ -72,8 +72,11 @@ export class VSCodeWindow {
     await this.activity("Flowprobe").waitFor();
   }
 
+  /** Reloads the window by its own command, which saves its state first. */
   async reload(): Promise<void> {
-    await this.page.reload();
+    const loaded = this.page.waitForEvent("load");
+    await this.command("Developer: Reload Window");
+    await loaded;
     await this.ready();
   }
 
