@@ -17,7 +17,7 @@ import {
 } from "../../../scripts/code-server.ts";
 
 /** VS Code needs a while to load on a busy machine; a test waits this long for what must come. */
-export const PATIENCE_MS = 180_000;
+export const PATIENCE_MS = 90_000;
 
 /** A workspace folder of its own, with the sample clips and whatever a test adds to it. */
 export function makeWorkspace(settings: Readonly<Record<string, unknown>> = {}): string {
