@@ -142,7 +142,7 @@ test("a file that is no run is refused with the reason, and VS Code goes on", as
   const name = "empty.flow.jsonl";
   writeFileSync(join(window.workspace, name), '{"type":"notice"}\n');
   await window.file(name).dblclick();
-  await window.page.getByText("not a Flowprobe run").first().waitFor();
+  await window.panel().getByText("not a Flowprobe run").waitFor();
   const panel = await analyze("object-count-2.mp4");
   await panel.waitForStatus("Finished in");
 });

@@ -1,9 +1,11 @@
 import * as vscode from "vscode";
+import { InputError } from "../../engine/errors.ts";
 import { PANEL_TYPE, RUN_EDITOR_TYPE } from "../ids.ts";
 import type { RunSession } from "../runs/session.ts";
 import type { Sessions } from "../runs/sessions.ts";
 import { PanelController, type PanelServices } from "./controller.ts";
 import type { PanelState, PanelView } from "./protocol.ts";
+import { refusalHtml } from "./refusal.ts";
 
 interface OpenPanel {
   readonly panel: vscode.WebviewPanel;
@@ -12,7 +14,8 @@ interface OpenPanel {
 
 /** A run file opened in the custom editor. */
 interface RunDocument extends vscode.CustomDocument {
-  readonly session: RunSession;
+  /** The run, or why the file holds none. */
+  readonly content: RunSession | Error;
 }
 
 /** All flow panels of the window: opened by a command, restored after a reload, or run files' editors. */
@@ -76,13 +79,19 @@ export class FlowPanels
 
   async openCustomDocument(uri: vscode.Uri): Promise<RunDocument> {
     if (uri.scheme !== "file") throw new Error("a run is read from a file on this machine only");
-    const session = await this.sessions.open(uri);
-    const use = this.sessions.use(session);
-    return { uri, session, dispose: () => use.dispose() };
+    try {
+      const session = await this.sessions.open(uri);
+      const use = this.sessions.use(session);
+      return { uri, content: session, dispose: () => use.dispose() };
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      return { uri, content: error, dispose: () => {} };
+    }
   }
 
-  resolveCustomEditor({ session }: RunDocument, panel: vscode.WebviewPanel): void {
-    this.#attach(panel, session);
+  resolveCustomEditor({ content }: RunDocument, panel: vscode.WebviewPanel): void {
+    if (content instanceof Error) panel.webview.html = refusalHtml(content.message);
+    else this.#attach(panel, content);
   }
 
   #attach(panel: vscode.WebviewPanel, session: RunSession): PanelController {
