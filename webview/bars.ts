@@ -7,14 +7,19 @@ export interface Bar {
   readonly slot: number;
 }
 
-/** Labelled bars of probabilities on a common scale of 0 … 100 %; readable as a list. */
+/** Bars span 0 … 100 %, unless all are smaller than this: then the largest fills the track. */
+const FULL_SCALE_FROM = 0.25;
+
+/** Labelled bars of probabilities on a common scale; readable as a list. */
 export function bars(list: readonly Bar[], label: string): HTMLElement {
+  const largest = Math.max(...list.map(({ value }) => value ?? 0));
+  const scale = largest > FULL_SCALE_FROM || largest === 0 ? 1 : largest;
   return el(
     "ul",
     { class: "bars", "aria-label": label },
     ...list.map(({ name, value, slot }) => {
       const fillBar = el("span", { class: `bar s${slot + 1}`, "aria-hidden": "true" });
-      fillBar.style.transform = `scaleX(${Math.min(1, Math.max(0, value ?? 0))})`;
+      fillBar.style.transform = `scaleX(${Math.min(1, Math.max(0, (value ?? 0) / scale))})`;
       return el(
         "li",
         { class: "bar-row" },

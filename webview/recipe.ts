@@ -12,6 +12,13 @@ const NAMES: Readonly<Record<string, string>> = {
   seed: "seed",
 };
 
+/** The kept ranges of pathways, in words. */
+const KEPT: Readonly<Record<string, string>> = {
+  crossFrame: "cross-frame kept in layers",
+  videoToQuestion: "video → question kept in layers",
+  questionToLast: "question → last kept in layers",
+};
+
 /** What every figure's recipe ends with: model and prompt. */
 export function runRecipe(store: Store): string[] {
   const { run } = store;
@@ -27,20 +34,37 @@ export function runRecipe(store: Store): string[] {
 export function experimentRecipe(recipe: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(recipe).flatMap(([key, value]) => {
     if (key === "kind" || value === null || value === undefined) return [];
-    return [`${NAMES[key] ?? key} ${phrase(value)}`];
+    return [phrase(key, value)];
   });
 }
 
 const MAX_PHRASE = 120;
 
-function phrase(value: unknown): string {
-  const text =
-    Array.isArray(value) && value.every((item) => typeof item !== "object")
-      ? value.join(", ")
-      : typeof value === "object"
-        ? JSON.stringify(value)
-        : String(value);
-  return text.length > MAX_PHRASE ? `${text.slice(0, MAX_PHRASE)}…` : text;
+const isPair = (value: unknown): value is [number, number] =>
+  Array.isArray(value) && value.length === 2 && value.every((item) => typeof item === "number");
+
+function phrase(key: string, value: unknown): string {
+  const name = NAMES[key] ?? key;
+  // Centres are half-open ranges, `layers` and the kept ranges of pathways are inclusive; both 0-based.
+  if (key === "centres" && Array.isArray(value) && value.every(isPair)) {
+    return `centres: ${layersText(value)}`;
+  }
+  if ((key === "layers" || key in KEPT) && isPair(value)) {
+    return `${KEPT[key] ?? name} ${value[0] + 1}-${value[1] + 1}`;
+  }
+  if (key === "heads" && Array.isArray(value)) {
+    return `heads ${value.map((head) => Number(head) + 1).join(", ")}`;
+  }
+  if ((key === "from" || key === "to") && Array.isArray(value)) {
+    return `${key} ${value.length} positions`;
+  }
+  const flat = Array.isArray(value) && value.every((item) => typeof item !== "object");
+  const text = flat
+    ? value.join(", ")
+    : typeof value === "object"
+      ? JSON.stringify(value)
+      : String(value);
+  return `${name} ${text.length > MAX_PHRASE ? `${text.slice(0, MAX_PHRASE)}…` : text}`;
 }
 
 /** Half-open 0-based layer ranges for people: "layers 3-9 and 12". */

@@ -9,6 +9,8 @@ import { Section } from "../section.ts";
 import type { Topic } from "../store.ts";
 
 const TOP_SHOWN = 5;
+/** Above this probability the axis spans all of 0 … 100 %. */
+const FULL_SCALE_FROM = 0.4;
 
 /** Probability of every option at every layer, read at the last position with the logit lens. */
 export class AnswerView implements View {
@@ -108,7 +110,10 @@ export class AnswerView implements View {
       layers,
       series,
       min: 0,
-      max: 1,
+      // Small probabilities keep a scale on which they can be told apart.
+      ...(series.some(({ values }) => values.some((p) => (p ?? 0) > FULL_SCALE_FROM))
+        ? { max: 1 }
+        : {}),
       format: percent,
       details: (layer) => {
         const top = this.#at(layer)?.top ?? [];
