@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 HEAD = 32
+PRECISION = torch.bfloat16  # verify_hf.py sets float32
 INVERSE = 1 / (1000.0 ** (torch.arange(0, HEAD, 2).float() / HEAD))
 
 
@@ -32,8 +33,8 @@ def layer(prefix, segments, places, n1, wq, wk, wv, wo, n2, wg, wu, wd):
     shapes = [prefix.shape, *(s.shape for s in segments)]
     x = torch.cat([prefix.flatten(0, 1), *(s.flatten(0, 2) for s in segments)])
     wide = x.shape[-1]
-    half = lambda w: w.bfloat16()
-    h = norm(x, n1).bfloat16()
+    half = lambda w: w.to(PRECISION)
+    h = norm(x, n1).to(PRECISION)
     q, k, v = (F.linear(h, half(w)) for w in (wq, wk, wv))
     outputs, at = [], 0
     keys = values = None
@@ -46,18 +47,18 @@ def layer(prefix, segments, places, n1, wq, wk, wv, wo, n2, wg, wu, wd):
         qs, ks = turned(qs, cos, sin) * HEAD**-0.5, turned(ks, cos, sin)
         if keys is None:
             keys, values = ks, vs
-            mixed = own_scores(qs, ks).softmax(-1).bfloat16() @ vs
+            mixed = own_scores(qs, ks).softmax(-1).to(PRECISION) @ vs
         else:
             batch, number, heads, length, _ = qs.shape
             flat = qs.transpose(1, 2).reshape(batch, heads, number * length, HEAD)
             far = (flat @ keys.transpose(-1, -2)).float().view(batch, heads, number, length, -1).transpose(1, 2)
-            weights = torch.cat([far, own_scores(qs, ks)], -1).softmax(-1).bfloat16()
+            weights = torch.cat([far, own_scores(qs, ks)], -1).softmax(-1).to(PRECISION)
             back = weights[..., : far.shape[-1]].transpose(1, 2).reshape(batch, heads, number * length, -1) @ values
             mixed = back.view(batch, heads, number, length, HEAD).transpose(1, 2)
             mixed = mixed + weights[..., far.shape[-1] :] @ vs
         outputs.append(mixed.transpose(-2, -3).reshape(count, wide))
     x = x + F.linear(torch.cat(outputs), half(wo)).float()
-    h = norm(x, n2).bfloat16()
+    h = norm(x, n2).to(PRECISION)
     x = x + F.linear(F.silu(F.linear(h, half(wg))) * F.linear(h, half(wu)), half(wd)).float()
     parts = x.split([shape[:-1].numel() for shape in shapes])
     return parts[0].view(shapes[0]), [p.view(s) for p, s in zip(parts[1:], shapes[1:])]
@@ -69,7 +70,7 @@ compiled = torch.compile(layer, dynamic=False)
 def rotary(start: int, length: int):
     angles = torch.arange(start, start + length).float()[:, None] * INVERSE
     angles = torch.cat((angles, angles), -1)
-    return angles.cos().bfloat16(), angles.sin().bfloat16()
+    return angles.cos().to(PRECISION), angles.sin().to(PRECISION)
 
 
 def decode(net, prefix, segments=(), watch=(), run=compiled):

@@ -1,4 +1,4 @@
-"""Accuracy and controls on encoded clips: `python evaluate.py MODEL_FOLDER HELDOUT_FOLDER [METRICS.json]`.
+"""Accuracy and controls on encoded clips: `python evaluate.py MODEL_FOLDER HELDOUT_FOLDER [METRICS.json [TASK ...]]`.
 
 HELDOUT_FOLDER is made by heldout.py. The answer is the argmax over the whole vocabulary at the last position. Controls:
 the frames reversed, one frame repeated, and grey frames in place of the video.
@@ -59,11 +59,11 @@ def variants(net, pixels: torch.Tensor, seed: int) -> torch.Tensor:
     return torch.cat([clip, frames.flip(0).reshape(clip.shape), one.reshape(clip.shape), grey])
 
 
-def main(folder: str, heldout: str, out: str | None) -> None:
+def main(folder: str, heldout: str, out: str | None = None, *tasks: str) -> None:
     torch.set_num_threads(1)
     net = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
     tok, table = AutoTokenizer.from_pretrained(folder), {}
-    for task in TASKS:
+    for task in tasks or TASKS:
         clips = np.concatenate([np.load(p) for p in sorted(glob.glob(f"{heldout}/{task.replace(' ', '-')}-*.npy"))])
         right = turned = single = none = chance = 0.0
         for seed, pixels in enumerate(clips, FIRST_SEED):
@@ -88,4 +88,4 @@ def main(folder: str, heldout: str, out: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None)
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Trains on captions or clips: `torchrun --nproc-per-node 2 train.py RUN POOL[,POOL...] PHASE STEPS`. Resumes.
+"""Trains on captions or clips: `torchrun --nproc-per-node 2 train.py RUN POOL[,POOL...] PHASE STEPS [SECONDS]`. Resumes.
 
 PHASE is `text` (captions in place of the video), `joint` (clips, answers in words, multiple choice) or `final`
 (multiple choice, vision unfrozen). A phase starts from the one before it. One single-threaded process per core, each
@@ -30,12 +30,12 @@ from tasks import TASKS
 # tenth of the time and say nothing); multiple-choice questions and answers in words per clip.
 PHASES = {
     "text": {"after": "letters", "shares": {"recall": 0.3, "text": 0.7}, "rate": 1e-3, "aux": 1.0, "thaw": 2.0},
-    "joint": {"after": "text", "shares": {"recall": 0.08, "text": 0.07, "clips": 0.85}, "rate": 1e-3, "aux": 0.7,
-              "thaw": 0.8, "system": 2, "choices": 2, "words": 2},
-    "final": {"after": "joint", "shares": {"text": 0.05, "clips": 0.95}, "rate": 4e-4, "aux": 0.0, "thaw": 0.0,
-              "system": 47, "choices": 3, "words": 2},
+    "joint": {"after": "text", "shares": {"recall": 0.05, "text": 0.2, "clips": 0.75}, "rate": 1e-3, "aux": 0.7,
+              "thaw": 2.0, "system": 2, "choices": 2, "words": 2},
+    "final": {"after": "joint", "shares": {"text": 0.08, "clips": 0.92}, "rate": 1e-3, "aux": 0.6, "thaw": 2.0,
+              "system": 47, "choices": 3, "words": 2, "weights": (0.42, 0.05, 0.28, 0.06, 0.19)},
 }
-CLIPS, RECALLS, CAPTIONS, WARMUP, SAVE_EVERY, LOG_EVERY = 8, 16, 8, 50, 100, 25
+CLIPS, RECALLS, CAPTIONS, WARMUP, SAVE_EVERY, LOG_EVERY = 8, 16, 8, 50, 50, 25
 
 
 class Pools:
@@ -57,6 +57,11 @@ class Pools:
         self.objects = np.concatenate([k["objects"] for k in known])
         self.scenes = np.concatenate([k["scenes"] for k in known])
         self.starts = np.cumsum([0, *(len(f) for f in self.frames)])
+
+    def weights(self, of_tasks: tuple) -> np.ndarray:
+        """How often each clip is drawn, so that the tasks have these shares."""
+        share = np.array([of_tasks[TASKS.index(text["task"])] for text in self.texts])
+        return share / share.sum()
 
     def clip(self, index: int) -> np.ndarray:
         pool = int(np.searchsorted(self.starts, index, "right")) - 1
@@ -82,7 +87,7 @@ def letter_loss(net, packer, segments, made):
     return F.cross_entropy(logits.flatten(0, 1), wanted.flatten()), right.float().mean(1)
 
 
-def main(run: str, pools: str, phase: str, steps: int) -> None:
+def main(run: str, pools: str, phase: str, steps: int, seconds: float = 1e9) -> None:
     plan, rank, world = PHASES[phase], int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     torch.set_num_threads(1)
     if world > 1:
@@ -135,7 +140,8 @@ def main(run: str, pools: str, phase: str, steps: int) -> None:
             logits = net.lm_head(hidden[at])
             add("recall", (logits.argmax(-1) == labels[at]).float().mean().item())
             return F.cross_entropy(logits, labels[at])
-        rows = rng.choice(len(data.texts), CAPTIONS if kind == "text" else CLIPS, replace=False)
+        share = data.weights(plan["weights"]) if "weights" in plan else None
+        rows = rng.choice(len(data.texts), CAPTIONS if kind == "text" else CLIPS, replace=False, p=share)
         texts = [data.texts[i] for i in rows]
         if kind == "text":
             ids, made = packer.captions(texts, recall, 6)
@@ -167,11 +173,15 @@ def main(run: str, pools: str, phase: str, steps: int) -> None:
         return loss
 
     everything = language + vision
-    while step < steps:
-        done = step / steps
+    done = 0.0
+    while done < 1:
+        clock = torch.tensor(time.time() - start)
+        if world > 1:
+            dist.broadcast(clock, 0)
+        done = max(step / steps, clock.item() / seconds)
         aux = max(0.0, 1 - done / plan["aux"]) if plan["aux"] < 1 and plan["aux"] > 0 else plan["aux"]
         frozen = done < plan["thaw"]
-        rate = plan["rate"] * min(1.0, (step + 1) / WARMUP) * min(1.0, max(0.03, 2.0 * (1 - done)))
+        rate = plan["rate"] * min(1.0, (step + 1) / WARMUP) * min(1.0, max(0.03, 4.0 * (1 - done)))
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["part"]
@@ -201,7 +211,7 @@ def main(run: str, pools: str, phase: str, steps: int) -> None:
             names = ["loss recall", "loss text", "loss clips", "recall", "text", *TASKS, "words", "event loss", "option loss"]
             log.writerow([step, round(time.time() - start, 1), *(row.get(n, "") for n in names)])
             tally.clear()
-        if rank == 0 and (step % SAVE_EVERY == 0 or step == steps):
+        if rank == 0 and (step % SAVE_EVERY == 0 or step == steps or done >= 1):
             torch.save({"model": net.state_dict(), "heads": heads.state_dict(), "step": step,
                         "optimisers": [o.state_dict() for o in optimisers]}, path + ".new")
             os.replace(path + ".new", path)
@@ -210,4 +220,4 @@ def main(run: str, pools: str, phase: str, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), *map(float, sys.argv[5:]))

@@ -8,6 +8,7 @@ import sys
 import torch
 from transformers import AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
 
+import decoder
 import model as embedded
 from heldout import decoded
 from prompts import multiple_choice
@@ -24,15 +25,16 @@ def main(folder: str, clips: list[str]) -> None:
     ids = tok(prompt.replace("<image>", "<image>" * embedded.VIDEO_TOKENS), return_tensors="pt").input_ids
     at = ids[0] == net.config.image_token_index
     assert int(at.sum()) == embedded.VIDEO_TOKENS and ids[0, 0] == tok.bos_token_id
-    worst = 0.0
+    decoder.PRECISION, worst = torch.float32, 0.0
     for clip in clips:
         pixels = images(decoded(clip), return_tensors="pt").pixel_values
-        # The training path: our own features, boolean mask and positions through the decoder.
+        # The training path: our own features, the question as a segment behind the shared prefix.
         ours = embedded.video_features(net, pixels[None])
         embeds = net.get_input_embeddings()(ids).clone()
         embeds[0, at] = ours[0]
-        mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()[None, None]
-        hidden = embedded.decoder_hidden(net, embeds, mask, torch.arange(ids.shape[1])[None])
+        first = int(at.nonzero()[-1]) + 1
+        prefix, (asked,), _ = decoder.decode(net, embeds[:, :first], [embeds[:, None, first:]], run=decoder.layer)
+        hidden = torch.cat([prefix, asked[:, 0]], 1)
         trained = net.lm_head(hidden)
         # transformers' path: its image features (tower and projector), pooled, merged, through the whole class.
         features = net.get_image_features(pixel_values=pixels)
