@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { openRun, PanelBrowser, settled, THEMES, tableOf } from "./browser.ts";
+import { openRun, PanelBrowser, seen, settled, THEMES, tableOf } from "./browser.ts";
 
 let browser: PanelBrowser;
 before(async () => {
