@@ -144,7 +144,12 @@ pack(join(decoder, "node-av.node"), join(decoderStage, "node-av.node.xz"));
 const file = join(root, `flowprobe-${target}-${manifest.version}.vsix`);
 rmSync(file, { force: true });
 const vsce = join(root, "node_modules", "@vscode", "vsce", "vsce");
-const switches = ["--no-dependencies", "--allow-missing-repository", "--skip-license"];
+const switches = [
+  "--no-dependencies",
+  "--allow-missing-repository",
+  "--no-rewrite-relative-links",
+  "--skip-license",
+];
 run(process.execPath, [vsce, "package", ...switches, "--target", target, "--out", file], {
   cwd: stage,
 });

@@ -66,7 +66,8 @@ test("a question is asked about a clip in three steps, and becomes a prompt file
     started.prompt.options.map(({ text }) => text),
     ["grows", "shrinks"],
   );
-  assert.equal(started.prompt.answer, "B");
+  const { answer } = started.prompt;
+  assert.equal(answer, "B", `the right answer is ${answer}`);
 
   await window.command("Flowprobe: Create Prompt File from the Last Question");
   const file = join(window.workspace, "asked.vqa.yaml");

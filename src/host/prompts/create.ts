@@ -16,7 +16,8 @@ export async function createPromptFile(subject: Subject | undefined): Promise<vo
   const target = await vscode.window.showSaveDialog({
     title: "Create prompt file",
     defaultUri: vscode.Uri.file(join(dirname(clip), name)),
-    filters: { "Prompt file": ["vqa.yaml"] },
+    // The last part alone is the extension: more would be put after a name that has it already.
+    filters: { "Prompt file": ["yaml"] },
   });
   if (target === undefined) return;
   await writePromptFile(target.fsPath, clip, [prompt]);
