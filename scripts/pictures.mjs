@@ -9,40 +9,46 @@ const { makeWorkspace, VSCodeWindow } = await import("../test/host/support/windo
 const { PanelReader } = await import("../test/host/support/panel.ts");
 const { buildExtension } = await import("../test/host/support/build.ts");
 
+/** Themes by the names that VS Code's theme picker shows. */
 const THEMES = {
-  light: "Default Light Modern",
-  dark: "Default Dark Modern",
-  "high-contrast": "Default High Contrast",
+  light: "Light Modern",
+  "high-contrast": "Dark High Contrast",
+  dark: "Dark Modern",
 };
-/** Views further down, pictured in the dark theme. */
+/** Views further down, pictured in the last theme. */
 const VIEWS = ["knockout", "lens", "attention", "flow-map", "pathways"];
 const SIZE = { width: 1600, height: 1000 };
+/** Until hovers, animations and a change of theme have settled. */
+const SETTLE_MS = 1_500;
 const folder = join(ROOT, "media", "pictures");
 mkdirSync(folder, { recursive: true });
 
 buildExtension();
-for (const [name, theme] of Object.entries(THEMES)) {
-  const settings = { "workbench.colorTheme": theme, "window.autoDetectColorScheme": false };
-  const window = await VSCodeWindow.open(makeWorkspace(settings), {}, SIZE);
-  try {
-    await window.chooseFromMenu(window.file("moving-direction-1.mp4"), "Analyze Information Flow");
-    const panel = new PanelReader(window.panel());
-    await panel.waitForStatus("Finished in");
-    await window.command("View: Close Secondary Side Bar").catch(() => {});
-    // The pointer's hover and the last animations are gone after this.
+const window = await VSCodeWindow.open(makeWorkspace(), {}, SIZE);
+try {
+  await window.chooseFromMenu(window.file("moving-direction-1.mp4"), "Analyze Information Flow");
+  const panel = new PanelReader(window.panel());
+  await panel.waitForStatus("Finished in");
+  for (const [name, theme] of Object.entries(THEMES)) {
+    await window.command("Preferences: Color Theme");
+    // The picker previews what is focused: wait for the list, narrow it, choose the row itself.
+    await window.page.locator(".quick-input-list:visible .monaco-list-row").first().waitFor();
+    await window.page.waitForTimeout(SETTLE_MS);
+    await window.quickInput.fill(theme);
+    await window.page.waitForTimeout(SETTLE_MS);
+    await window.pick(theme);
     await window.page.mouse.move(SIZE.width - 5, SIZE.height / 2);
-    await window.page.waitForTimeout(1_500);
+    await window.page.waitForTimeout(SETTLE_MS);
     await window.page.screenshot({ path: join(folder, `panel-${name}.png`) });
-    if (name !== "dark") continue;
-    for (const view of VIEWS) {
-      const section = panel.frame.locator(`#view-${view}`);
-      if (!(await section.isVisible())) continue;
-      await section.scrollIntoViewIfNeeded();
-      await window.page.waitForTimeout(1_500);
-      await section.screenshot({ path: join(folder, `view-${view}.png`) });
-    }
-  } finally {
-    await window.close();
   }
+  for (const view of VIEWS) {
+    const section = panel.frame.locator(`#view-${view}`);
+    if (!(await section.isVisible())) continue;
+    await section.scrollIntoViewIfNeeded();
+    await window.page.waitForTimeout(SETTLE_MS);
+    await section.screenshot({ path: join(folder, `view-${view}.png`) });
+  }
+} finally {
+  await window.close();
 }
 console.log(`pictures are in ${folder}`);

@@ -127,7 +127,11 @@ export class VSCodeWindow {
   /** Types into the input box that is asked for and accepts it. */
   async answer(text: string, prompt: string): Promise<void> {
     const widget = this.page.locator(".quick-input-widget:visible");
-    await widget.filter({ hasText: prompt }).waitFor();
+    const asked = widget.filter({ hasText: prompt });
+    await asked
+      .or(widget.locator(`input[placeholder*="${prompt}"]`))
+      .first()
+      .waitFor();
     await this.quickInput.fill(text);
     await this.page.keyboard.press("Enter");
   }
