@@ -101,7 +101,8 @@ def sequence(rng) -> Item:
 def count(rng) -> Item:
     number, shapes, scene = int(rng.integers(1, 5)), pick(rng, SHAPES, 2), pick(rng, SCENES)
     names = list(zip(seen_on(rng, scene, 2), shapes))
-    kinds = [names[0]] * number + [names[1]] * int(rng.integers(0, 5 - number))
+    # Always four objects, one after another: how many are of the asked kind is seen in no single frame.
+    kinds = [names[0]] * number + [names[1]] * (4 - number)
     kinds = [kinds[i] for i in rng.permutation(len(kinds))]
     edges = np.linspace(0, 1, len(kinds) + 1)
     edges[0], edges[-1] = -1, 2
