@@ -1,6 +1,8 @@
 import { basename } from "node:path";
-import type { EventSink } from "../runs/events.ts";
+import type { EventSink, RunEventOf } from "../runs/events.ts";
 import { parseImageProcessor } from "../video/imageProcessor.ts";
+import { encodePicture } from "../video/pictures.ts";
+import type { RgbFrame } from "../video/types.ts";
 import { readJsonFile } from "./checkpoint/config.ts";
 import { openTokenizer } from "./checkpoint/tokenizer.ts";
 import { InputError } from "./errors.ts";
@@ -60,6 +62,14 @@ export interface JobForecast {
   readonly bytes: number;
 }
 
+/** Longer side of the frames' pictures in a run, in pixels. */
+const PICTURE_SIDE = 160;
+
+function pictureOf(frame: RgbFrame): RunEventOf<"video.frames">["frames"][number] {
+  const png = encodePicture(frame, PICTURE_SIDE);
+  return { mime: "image/png", base64: Buffer.from(png).toString("base64") };
+}
+
 /** Clips whose video tokens are kept. */
 const CLIPS_KEPT = 4;
 
@@ -106,6 +116,7 @@ export class Engine {
     }));
     const run = planAll(asked, prepared.subject);
     sink(prepared.started);
+    sink({ type: "video.frames", frames: prepared.frames.map(pictureOf) });
     const { providerNote } = model.open;
     if (providerNote !== undefined)
       sink({ type: "notice", level: "warning", message: providerNote });
