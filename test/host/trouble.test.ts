@@ -22,6 +22,7 @@ before(async () => {
     const text = questions.replaceAll("moving-direction-1.mp4", `${name}.mp4`);
     writeFileSync(join(workspace, `${name}.vqa.yaml`), text);
   }
+  writeFileSync(join(workspace, "no-run.flow.jsonl"), '{"type":"notice"}\n');
   window = await VSCodeWindow.open(workspace);
 });
 afterEach(() => window.command("View: Close All Editors"));
@@ -47,9 +48,13 @@ function underWay(clip: string): Promise<string> {
   );
 }
 
-test("cancelling in the middle of a run stops it, and what was found is kept", async (context) => {
+test("cancelling in the middle of a computation that hangs ends the run, and what was found is kept", async (context) => {
   const panel = await analyze("moving-direction-1.mp4");
   const file = await underWay("moving-direction-1");
+  // A computation that does not come back: only replacing the process can end it in time.
+  const [pid] = enginePids(window.server.pid);
+  assert.ok(pid !== undefined, "the engine's process is there");
+  process.kill(pid, "SIGSTOP");
   await window.statusItem.click();
   const begun = performance.now();
   const end = await eventually("the end of the run in its file", () =>
@@ -139,10 +144,9 @@ test("a hostile run file is shown as text, and its damage is told", async () => 
 });
 
 test("a file that is no run is refused with the reason, and VS Code goes on", async () => {
-  const name = "empty.flow.jsonl";
-  writeFileSync(join(window.workspace, name), '{"type":"notice"}\n');
-  await window.file(name).dblclick();
+  await window.file("no-run.flow.jsonl").dblclick();
   await window.panel().getByText("not a Flowprobe run").waitFor();
+  await window.command("View: Close All Editors");
   const panel = await analyze("object-count-2.mp4");
   await panel.waitForStatus("Finished in");
 });
