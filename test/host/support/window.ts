@@ -17,7 +17,10 @@ import {
 } from "../../../scripts/code-server.ts";
 
 /** VS Code needs a while to load on a busy machine; a test waits this long for what must come. */
-export const PATIENCE_MS = 90_000;
+export const PATIENCE_MS = 60_000;
+
+/** A menu that has just opened ignores the mouse for a tenth of a second. */
+const MENU_DEAF_MS = 300;
 
 /** A workspace folder of its own, with the sample clips and whatever a test adds to it. */
 export function makeWorkspace(settings: Readonly<Record<string, unknown>> = {}): string {
@@ -100,8 +103,17 @@ export class VSCodeWindow {
 
   /** Right-clicks something and chooses from the menu. */
   async chooseFromMenu(target: Locator, title: string): Promise<void> {
+    const item = await this.openMenu(target, title);
+    await item.click();
+  }
+
+  /** Right-clicks something; gives the menu's item once it takes clicks. */
+  async openMenu(target: Locator, title: string): Promise<Locator> {
     await target.click({ button: "right" });
-    await this.menuItem(title).click();
+    const item = this.menuItem(title);
+    await item.waitFor();
+    await this.page.waitForTimeout(MENU_DEAF_MS);
+    return item;
   }
 
   menuItem(title: string): Locator {
