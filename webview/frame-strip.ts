@@ -150,7 +150,7 @@ export class FrameStrip {
       else pen.picture(picture, x, y, layout.frameWidth, layout.frameHeight);
       pen.frame(x + 0.5, y + 0.5, layout.frameWidth - 1, layout.frameHeight - 1, theme.border);
       const caption =
-        layout.frameWidth < 90
+        layout.frameWidth < 90 || frame.timestampSeconds === null
           ? `${index + 1}`
           : `${index + 1} · ${frame.timestampSeconds.toFixed(2)} s`;
       pen.text(caption, x, y + layout.frameHeight + CAPTION / 2 + 1, {

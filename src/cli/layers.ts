@@ -63,7 +63,9 @@ export class LayerTable {
   #head({ model, video, prompt, tokens }: RunEventOf<"run.started">): void {
     const indices = video.frames.map(({ index }) => index).join(", ");
     this.#print(`model     ${model.name}, ${model.family}, ${model.layers} layers`);
-    this.#print(`video     ${video.path}, frames ${indices} of ${video.frameCount}`);
+    this.#print(
+      `video     ${video.path}, frames ${indices} of ${video.frameCount}${video.order === undefined ? "" : `, ${video.order}`}`,
+    );
     this.#print(`question  ${prompt.question}`);
     for (const { label, text } of prompt.options) {
       this.#print(`          (${label}) ${text}${label === prompt.answer ? "  <- right" : ""}`);

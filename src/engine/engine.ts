@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { EventSink, RunEventOf } from "../runs/events.ts";
-import { parseImageProcessor } from "../video/imageProcessor.ts";
+import { parseImageProcessor } from "../video/image-processor.ts";
 import { encodePicture } from "../video/pictures.ts";
 import type { RgbFrame } from "../video/types.ts";
 import { readJsonFile } from "./checkpoint/config.ts";

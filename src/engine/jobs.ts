@@ -1,5 +1,5 @@
 import type { PromptItem } from "../prompts/item.ts";
-import type { WindowStyle } from "../runs/events.ts";
+import type { CounterfactualOrder, WindowStyle } from "../runs/events.ts";
 
 /** Execution providers of ONNX Runtime; `auto` takes the fastest that works and says which. */
 export const PROVIDERS = ["auto", "cpu", "cuda", "dml", "coreml", "webgpu"] as const;
@@ -23,7 +23,7 @@ export interface ClipSource {
   readonly startSeconds?: number | undefined;
   readonly endSeconds?: number | undefined;
   /** A counterfactual clip made of the same sampled frames. */
-  readonly order?: "original" | "reversed" | "shuffled" | "frozen" | undefined;
+  readonly order?: CounterfactualOrder | undefined;
 }
 
 /** How the logit lens reads residual rows. */

@@ -3,9 +3,9 @@ import { basename } from "node:path";
 import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
 import { type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
 import { type EventSink, RUN_FORMAT, RUN_FORMAT_VERSION, type RunEventOf } from "../runs/events.ts";
-import type { ImageProcessorSpec } from "../video/imageProcessor.ts";
+import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { cropRectangle, preprocess } from "../video/preprocess.ts";
-import { sampleFrames } from "../video/sampleFrames.ts";
+import { sampleFrames } from "../video/sample-frames.ts";
 import type { RgbFrame, SampledVideo } from "../video/types.ts";
 import type { Tokenizer } from "./checkpoint/tokenizer.ts";
 import { InputError, throwIfCancelled } from "./errors.ts";
@@ -118,7 +118,7 @@ export async function prepareRun(
     { frames: wanted, start: clip.startSeconds, end: clip.endSeconds },
     signal,
   );
-  const frames = reordered(sampled.frames, clip.order ?? "original");
+  const frames = reordered(sampled.frames, clip.order);
   sink({ type: "progress", phase: "video", done: 1, total: 1 });
 
   const pixels = preprocess(frames, model.images);
@@ -207,12 +207,9 @@ function withPromptRange(job: AnalysisJob): ClipSource {
 }
 
 /** The same sampled frames in another order, for counterfactual clips. */
-function reordered(
-  frames: readonly RgbFrame[],
-  order: NonNullable<ClipSource["order"]>,
-): readonly RgbFrame[] {
+function reordered(frames: readonly RgbFrame[], order: ClipSource["order"]): readonly RgbFrame[] {
   switch (order) {
-    case "original":
+    case undefined:
       return frames;
     case "reversed":
       return frames.toReversed();
@@ -267,10 +264,8 @@ function runVideo(
     codec: info.codec,
     ...(clip.startSeconds === undefined ? {} : { start: clip.startSeconds }),
     ...(clip.endSeconds === undefined ? {} : { end: clip.endSeconds }),
-    frames: frames.map(({ index, timestampSeconds }) => ({
-      index,
-      timestampSeconds: timestampSeconds ?? index / (info.fps ?? 1),
-    })),
+    ...(clip.order === undefined ? {} : { order: clip.order }),
+    frames: frames.map(({ index, timestampSeconds }) => ({ index, timestampSeconds })),
     crop: cropRectangle(size, images),
   };
 }

@@ -54,7 +54,12 @@ const model = z.object({
 });
 export type RunModel = z.infer<typeof model>;
 
-const sampledFrame = z.object({ index: count, timestampSeconds: z.number() });
+/** Orders in which the sampled frames may be shown to the model, beside their own. */
+export const COUNTERFACTUAL_ORDERS = ["reversed", "shuffled", "frozen"] as const;
+export type CounterfactualOrder = (typeof COUNTERFACTUAL_ORDERS)[number];
+
+/** A frame as the model was shown it; the time is null where the clip has no clock (image folders). */
+const sampledFrame = z.object({ index: count, timestampSeconds: z.number().nullable() });
 
 const video = z.object({
   path: z.string(),
@@ -66,6 +71,9 @@ const video = z.object({
   codec: z.string(),
   start: z.number().optional(),
   end: z.number().optional(),
+  /** A counterfactual clip: its frames in another order. Absent: as they were filmed. */
+  order: z.enum(COUNTERFACTUAL_ORDERS).optional(),
+  /** In the order in which the model was shown them. */
   frames: z.array(sampledFrame),
   /** The part of a frame, in its pixels, that the model sees: where the token grid is drawn. */
   crop: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }),

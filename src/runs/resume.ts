@@ -44,8 +44,7 @@ function difference(job: AnalysisJob, started: RunEventOf<"run.started">): strin
   const start = clip.startSeconds ?? job.prompt.startSeconds;
   const end = clip.endSeconds ?? job.prompt.endSeconds;
   if (start !== video.start || end !== video.end) return "part of the video";
-  // A run does not say in which order its frames were shown.
-  if (clip.order !== undefined && clip.order !== "original") return "order of frames";
+  if (clip.order !== video.order) return "order of frames";
   const options = prompt.options.map(({ text }) => text);
   const answer = prompt.options.find(({ label }) => label === prompt.answer)?.text ?? prompt.answer;
   const same =

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { InputError } from "../engine/errors.ts";
-import { unreadable } from "./fileErrors.ts";
+import { unreadable } from "./file-errors.ts";
 
 /**
  * Refuses a file that is shorter than its container says: a download or recording that was cut off.

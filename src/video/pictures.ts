@@ -1,5 +1,5 @@
 import { deflateSync } from "node:zlib";
-import { pillowResize } from "./pillowResize.ts";
+import { pillowResize } from "./pillow-resize.ts";
 import type { RgbImage } from "./types.ts";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];

@@ -1,6 +1,6 @@
 import { InputError } from "../engine/errors.ts";
-import type { ImageProcessorSpec, Size } from "./imageProcessor.ts";
-import { pillowResize } from "./pillowResize.ts";
+import type { ImageProcessorSpec, Size } from "./image-processor.ts";
+import { pillowResize } from "./pillow-resize.ts";
 import type { RgbImage } from "./types.ts";
 
 /** Frames as the vision tower takes them. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type ImageProcessorSpec, parseImageProcessor } from "../../src/video/imageProcessor.ts";
+import { type ImageProcessorSpec, parseImageProcessor } from "../../src/video/image-processor.ts";
 import { type PixelValues, preprocess } from "../../src/video/preprocess.ts";
 import { CASE_NAMES, loadFixture, loadPreprocessing } from "./fixtures.ts";
 import { Errors } from "./measure.ts";

@@ -56,7 +56,7 @@ const shares = z.record(z.string(), z.number().min(0).max(1));
 const report = z.object({
   model: z.looseObject({ layers: z.literal(LAYERS), embedded: z.literal(true) }),
   video: z.literal(SAMPLE),
-  frames: z.array(z.object({ index: z.int(), timestampSeconds: z.number() })),
+  frames: z.array(z.object({ index: z.int(), timestampSeconds: z.number().nullable() })),
   prompt: z.string(),
   tokens: z.record(z.string(), z.int()),
   answer: token,

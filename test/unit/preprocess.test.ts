@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { readSafetensorsHeader } from "../../src/engine/checkpoint/safetensors.ts";
 import { InputError, ModelError } from "../../src/engine/errors.ts";
-import { parseImageProcessor } from "../../src/video/imageProcessor.ts";
-import { pillowResize, type Resample } from "../../src/video/pillowResize.ts";
+import { parseImageProcessor } from "../../src/video/image-processor.ts";
+import { pillowResize, type Resample } from "../../src/video/pillow-resize.ts";
 import { cropRectangle, preprocess } from "../../src/video/preprocess.ts";
 import type { RgbImage } from "../../src/video/types.ts";
 

@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { clipFrames } from "../../src/video/clipFrames.ts";
-import { frameIndices } from "../../src/video/frameIndices.ts";
+import { clipFrames } from "../../src/video/clip-frames.ts";
+import { frameIndices } from "../../src/video/frame-indices.ts";
 import { type Orientation, upright } from "../../src/video/orientation.ts";
-import { probeVideo, sampleFrames } from "../../src/video/sampleFrames.ts";
+import { probeVideo, sampleFrames } from "../../src/video/sample-frames.ts";
 import type { RgbImage } from "../../src/video/types.ts";
-import { VideoFile } from "../../src/video/videoFile.ts";
+import { VideoFile } from "../../src/video/video-file.ts";
 
 const FOLDER = fileURLToPath(new URL("data/video/", import.meta.url));
 

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { CancelledError, InputError } from "../../src/engine/errors.ts";
-import { unreadable } from "../../src/video/fileErrors.ts";
-import { probeVideo, sampleFrames } from "../../src/video/sampleFrames.ts";
+import { unreadable } from "../../src/video/file-errors.ts";
+import { probeVideo, sampleFrames } from "../../src/video/sample-frames.ts";
 
 const FOLDER = fileURLToPath(new URL("data/video/", import.meta.url));
 const clip = (name: string) => join(FOLDER, name);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { encodePicture } from "../../src/video/pictures.ts";
-import { sampleFrames } from "../../src/video/sampleFrames.ts";
+import { sampleFrames } from "../../src/video/sample-frames.ts";
 import type { RgbImage } from "../../src/video/types.ts";
 
 /** A ramp in every channel, so that no two neighbours are alike. */

@@ -79,11 +79,12 @@ export class Header {
       fill(this.#question);
       return;
     }
-    const { model, prompt } = run;
+    const { model, prompt, video } = run;
     fill(
       this.#model,
       el("strong", {}, model.name),
       model.embedded ? badge("embedded model") : null,
+      video.order === undefined ? null : badge(`frames ${video.order}`),
       el(
         "span",
         { class: "muted" },

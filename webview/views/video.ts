@@ -1,3 +1,4 @@
+import type { RunVideo } from "../../src/runs/events.ts";
 import type { Context, View } from "../context.ts";
 import { button } from "../controls.ts";
 import { el, fill, onWidth, setAttributes, setText, show } from "../dom.ts";
@@ -6,6 +7,8 @@ import { Section } from "../section.ts";
 import type { Topic } from "../store.ts";
 import { reducedMotion } from "../theme.ts";
 import { describeVideoToken } from "./token-text.ts";
+
+type SampledFrame = RunVideo["frames"][number];
 
 /** Shortest time a frame stays in the slideshow. */
 const MIN_FRAME_MS = 200;
@@ -90,11 +93,13 @@ export class VideoView implements View {
     ];
   }
 
-  /** Length of the shown part, in seconds; from the last sampled frame when the file does not say. */
+  /**
+   * Length of the timeline, in seconds; from the sampled frames when the file does not say. Where the
+   * clip has no clock it counts the frames themselves.
+   */
   get #duration(): number {
     const video = this.#context.store.run?.video;
-    const last = video?.frames.at(-1)?.timestampSeconds ?? 0;
-    return video?.durationSeconds ?? Math.max(last, 1);
+    return video?.durationSeconds ?? Math.max(1, ...(video?.frames ?? []).map(placeOf));
   }
 
   #renderSource(): void {
@@ -133,7 +138,7 @@ export class VideoView implements View {
     canvas.height = picture.bitmap.height;
     canvas.getContext("2d")?.drawImage(picture.bitmap, 0, 0);
     setAttributes(canvas, { "aria-label": `Sampled frame ${this.#slideAt + 1}` });
-    this.#showTime(frame.timestampSeconds);
+    this.#showTime(placeOf(frame, this.#slideAt));
   }
 
   #renderMarks(): void {
@@ -145,11 +150,11 @@ export class VideoView implements View {
         const mark = el("button", {
           type: "button",
           tabindex: -1,
-          title: `Sampled frame ${index + 1} at ${frame.timestampSeconds.toFixed(2)} s`,
+          title: `Sampled frame ${index + 1}${atSecond(frame)}`,
           "aria-hidden": "true",
         });
-        mark.style.left = `${Math.min(100, (frame.timestampSeconds / length) * 100)}%`;
-        mark.addEventListener("click", () => this.#goTo(frame.timestampSeconds));
+        mark.style.left = `${Math.min(100, (placeOf(frame, index) / length) * 100)}%`;
+        mark.addEventListener("click", () => this.#goTo(placeOf(frame, index)));
         return mark;
       }),
     );
@@ -190,14 +195,8 @@ export class VideoView implements View {
       return;
     }
     const frames = this.#context.store.run?.video.frames ?? [];
-    this.#slideAt = frames.reduce(
-      (best, frame, index) =>
-        Math.abs(frame.timestampSeconds - time) <
-        Math.abs((frames[best]?.timestampSeconds ?? 0) - time)
-          ? index
-          : best,
-      0,
-    );
+    const distances = frames.map((frame, index) => Math.abs(placeOf(frame, index) - time));
+    this.#slideAt = Math.max(0, distances.indexOf(Math.min(...distances)));
     this.#drawSlide();
   }
 
@@ -231,7 +230,10 @@ export class VideoView implements View {
       this.#showPlaying(false);
       return;
     }
-    const pause = Math.max(MIN_FRAME_MS, (next.timestampSeconds - now.timestampSeconds) * 1000);
+    const at = this.#slideAt;
+    // A counterfactual clip runs backwards or jumps; its frames stay as long as they are apart.
+    const apart = Math.abs(placeOf(next, at + 1) - placeOf(now, at));
+    const pause = Math.max(MIN_FRAME_MS, apart * 1000);
     this.#timer = setTimeout(() => {
       this.#slideAt += 1;
       this.#step();
@@ -247,7 +249,10 @@ export class VideoView implements View {
   #showTime(time: number): void {
     const length = this.#duration;
     this.#seek.valueAsNumber = Math.round((time / length) * 1000);
-    const text = `${time.toFixed(2)} / ${length.toFixed(2)} s`;
+    const { frames = [] } = this.#context.store.run?.video ?? {};
+    const text = frames.some(({ timestampSeconds }) => timestampSeconds === null)
+      ? `frame ${Math.round(time) + 1} of ${frames.length}`
+      : `${time.toFixed(2)} / ${length.toFixed(2)} s`;
     setText(this.#time, text);
     this.#seek.setAttribute("aria-valuetext", text);
   }
@@ -261,8 +266,17 @@ export class VideoView implements View {
       rows: run.video.frames.map((frame, index) => [
         index + 1,
         frame.index,
-        frame.timestampSeconds,
+        frame.timestampSeconds ?? "–",
       ]),
     };
   }
+}
+
+/** Where a frame stands on the timeline: its second, or its place where the clip has no clock. */
+function placeOf({ timestampSeconds }: SampledFrame, index: number): number {
+  return timestampSeconds ?? index;
+}
+
+function atSecond({ timestampSeconds }: SampledFrame): string {
+  return timestampSeconds === null ? "" : ` at ${timestampSeconds.toFixed(2)} s`;
 }

@@ -3,8 +3,9 @@ import type { ExperimentRequest, GenerationCut } from "../jobs.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { generate } from "../trace/generate.ts";
 import type { Intervention } from "../trace/interventions.ts";
-import { planMemory } from "../trace/memory.ts";
+import { forecastPasses, promptCacheBytes } from "../trace/memory.ts";
 import { planBranches } from "../trace/plan.ts";
+import { tellForecast } from "./forecast.ts";
 import { crossFrameEdges, edgesBetween } from "./knockout.ts";
 import { pathwayCuts } from "./pathways.ts";
 import { layersIn, type Subject } from "./plan.ts";
@@ -35,7 +36,15 @@ export async function runGeneration(
   const branches = request.cuts.map((cut) => ({ interventions: interventionsOf(cut, subject) }));
   const { decoder } = model.spec;
   const planned = planBranches(branches, prompt.length, decoder.layers.length);
-  const memory = planMemory(decoder, prompt.length, planned, settings.memoryBudgetBytes);
+  const { memory, multiplyAdds } = forecastPasses(
+    decoder,
+    prompt.length,
+    planned,
+    settings.memoryBudgetBytes,
+  );
+  const kept = promptCacheBytes(decoder, prompt.length, planned);
+  // The prompt's own passes; the steps after them are not counted.
+  await tellForecast(model, multiplyAdds, memory.forecastBytes + kept, sink);
   sink({
     type: "experiment.started",
     experiment: id,

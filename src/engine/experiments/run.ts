@@ -7,6 +7,7 @@ import { runPass } from "../trace/pass.ts";
 import { type PlannedBranch, planBranches } from "../trace/plan.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
 import { compareToClean, type LastReading } from "./figures.ts";
+import { tellForecast } from "./forecast.ts";
 import {
   type CleanObserver,
   type LayerObserver,
@@ -33,10 +34,6 @@ export interface PlannedExperiment {
   readonly kind: ExperimentRequest["kind"];
   readonly plan: ExperimentPlan;
 }
-
-/** Work that takes longer, or more working memory, is announced with a forecast. */
-const FORECAST_SECONDS = 30;
-const FORECAST_BYTES = 1.5e9;
 
 /** How passes are run. */
 export interface PassSettings {
@@ -108,7 +105,7 @@ class Runner {
       queue.map(({ planned }) => planned),
       this.#settings.memoryBudgetBytes,
     );
-    await this.#tellForecast(multiplyAdds, memory.forecastBytes);
+    await tellForecast(this.#model, multiplyAdds, memory.forecastBytes, this.#sink);
     // A sweep that costs more than the clean run waits for it, so that its charts fill first.
     if (!this.#observed && total(work) > 2 * clean) await this.#pass([], "decoder");
     if (memory.groups.length > 1) {
@@ -149,18 +146,6 @@ class Runner {
         });
       }
     }
-  }
-
-  /** Says what is about to be spent, when it is much. */
-  async #tellForecast(multiplyAdds: number, bytes: number): Promise<void> {
-    const seconds = multiplyAdds / (await this.#model.pace());
-    if (seconds < FORECAST_SECONDS && bytes < FORECAST_BYTES) return;
-    const time = seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
-    this.#sink({
-      type: "notice",
-      level: "info",
-      message: `forecast: about ${time} and up to ${(bytes / 1e9).toFixed(1)} GB of working memory`,
-    });
   }
 
   #queue(experiments: readonly PlannedExperiment[]): Queued[] {

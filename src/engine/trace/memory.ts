@@ -90,6 +90,27 @@ export function passWork(
   });
 }
 
+/**
+ * Keys and values that a generation keeps of the prompt, at every layer: the clean run's rows, and
+ * each branch's dirty ones; in bytes.
+ *
+ * @param length S
+ */
+export function promptCacheBytes(
+  decoder: DecoderSpec,
+  length: number,
+  planned: readonly PlannedBranch[],
+): number {
+  const perRow = FLOAT * 2 * decoder.kvHeads * decoder.headDim;
+  const rows = decoder.layers.map((_, layer) =>
+    planned.reduce(
+      (sum, branch) => sum + (branch.layers[layer]?.before.positions.length ?? 0),
+      length,
+    ),
+  );
+  return perRow * total(rows);
+}
+
 /** What branches will cost together, clean rows included. */
 export interface PassForecast {
   readonly memory: MemoryPlan;

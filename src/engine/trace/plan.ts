@@ -137,8 +137,3 @@ class Planner {
     return id;
   }
 }
-
-/** Rows that the branches compute beside the clean run: the sum over branches of dirty rows. */
-export function dirtyRows(planned: readonly PlannedBranch[], layer: number): number {
-  return planned.reduce((sum, { layers }) => sum + (layers[layer]?.after.positions.length ?? 0), 0);
-}

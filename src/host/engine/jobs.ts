@@ -1,9 +1,9 @@
+import { presetRanges } from "../../engine/experiments/presets.ts";
 import type {
   AnalysisJob,
   ClipSource,
   ExperimentRequest,
   KnockoutTarget,
-  LayerRange,
   Observations,
 } from "../../engine/jobs.ts";
 import { KNOCKOUT_TARGETS } from "../../engine/jobs.ts";
@@ -47,16 +47,6 @@ export function paperSweep(prompt: PromptItem, window: number): ExperimentReques
   return { kind: "knockout", targets: targetsFor(prompt), window, style: "center" };
 }
 
-/** Layers of the paper's 7B model, whose pathway ranges other depths are scaled from. */
-const PAPER_LAYERS = 32;
-
-/** A 1-based layer range of the paper's 7B model at another depth; 0-based, inclusive. */
-function scaled([first, last]: LayerRange, layers: number): LayerRange {
-  const at = (layer: number) => (layer / PAPER_LAYERS) * layers;
-  const start = Math.min(layers - 1, Math.round(at(first - 1)));
-  return [start, Math.max(start, Math.min(layers - 1, Math.round(at(last)) - 1))];
-}
-
 /**
  * The paper's effective pathways for its 7B model (cross-frame 6-15, video → question 6-20,
  * question → last 16-25), scaled to a model's depth, with the random control.
@@ -64,9 +54,7 @@ function scaled([first, last]: LayerRange, layers: number): LayerRange {
 export function paperPathways(layers: number): ExperimentRequest {
   return {
     kind: "pathways",
-    crossFrame: scaled([6, 15], layers),
-    videoToQuestion: scaled([6, 20], layers),
-    questionToLast: scaled([16, 25], layers),
+    ...presetRanges("llava-next-7b", layers),
     randomSeed: 0,
   };
 }
@@ -118,6 +106,7 @@ export function jobOfRun(started: RunEventOf<"run.started">): AnalysisJob {
       frames: video.frames.length,
       startSeconds: video.start,
       endSeconds: video.end,
+      order: video.order,
     },
     prompt: {
       id: prompt.id,

@@ -1,12 +1,6 @@
+import type { JobForecast } from "../../engine/engine.ts";
 import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
 import type { EventSink } from "../../runs/events.ts";
-
-/** Memory and time a job is expected to need. */
-export interface Forecast {
-  readonly seconds: number;
-  /** Working memory beside the mapped weights. */
-  readonly bytes: number;
-}
 
 /**
  * The engine as the queue sees it: one task at a time, in a process of its own. Events arrive in
@@ -28,7 +22,7 @@ export interface EngineLink {
   /** Observes the clean pass of the run analyzed last once more. */
   observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void>;
   /** What a job will need. Opens the model. */
-  forecast(job: AnalysisJob, signal: AbortSignal): Promise<Forecast>;
+  forecast(job: AnalysisJob, signal: AbortSignal): Promise<JobForecast>;
   /** Ends the process; the next task starts a new one. */
   restart(): void;
 }

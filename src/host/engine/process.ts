@@ -1,10 +1,11 @@
 import * as vscode from "vscode";
+import type { JobForecast } from "../../engine/engine.ts";
 import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
 import { EngineClient } from "../../engine/service/client.ts";
 import type { EventSink } from "../../runs/events.ts";
 import { SETTINGS_SECTION } from "../ids.ts";
 import { readSettings } from "../settings.ts";
-import type { EngineLink, Forecast } from "./link.ts";
+import type { EngineLink } from "./link.ts";
 import { unpackNativeModules } from "./unpack.ts";
 
 /** The window's engine process: started by the first task, configured by the settings, logged. */
@@ -51,7 +52,7 @@ export class EngineProcess implements EngineLink, vscode.Disposable {
     await this.#client.observe(observations, sink, signal);
   }
 
-  async forecast(job: AnalysisJob, signal: AbortSignal): Promise<Forecast> {
+  async forecast(job: AnalysisJob, signal: AbortSignal): Promise<JobForecast> {
     await this.#ready();
     return this.#client.forecast(job, signal);
   }

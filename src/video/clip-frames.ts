@@ -6,11 +6,11 @@ import {
   orderFrames,
   planStretches,
   type Stretch,
-} from "./frameOrder.ts";
+} from "./frame-order.ts";
 import { upright } from "./orientation.ts";
 import { pacer } from "./pacer.ts";
 import type { RgbFrame } from "./types.ts";
-import { type PacketFacts, VideoFile } from "./videoFile.ts";
+import { type PacketFacts, VideoFile } from "./video-file.ts";
 
 /** Chosen frames of a clip by their index, and what was found of the clip on the way. */
 export interface ClipFrames {

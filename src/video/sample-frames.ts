@@ -1,11 +1,11 @@
 import { InputError } from "../engine/errors.ts";
-import { type Choose, type ClipFrames, clipFrames } from "./clipFrames.ts";
+import { type Choose, type ClipFrames, clipFrames } from "./clip-frames.ts";
 import { checkComplete } from "./completeness.ts";
-import { whatIsAt } from "./fileErrors.ts";
-import { frameIndices } from "./frameIndices.ts";
-import { probeFolder, sampleFolder } from "./imageFolder.ts";
+import { whatIsAt } from "./file-errors.ts";
+import { frameIndices } from "./frame-indices.ts";
+import { probeFolder, sampleFolder } from "./image-folder.ts";
 import type { SampledVideo, SampleOptions, VideoInfo } from "./types.ts";
-import { VideoFile } from "./videoFile.ts";
+import { VideoFile } from "./video-file.ts";
 
 /**
  * Describes a video file or a folder of images. The frames are counted from the packets; where those

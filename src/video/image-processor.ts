@@ -1,6 +1,6 @@
 import { ConfigReader } from "../engine/checkpoint/config.ts";
 import { ModelError } from "../engine/errors.ts";
-import type { Resample } from "./pillowResize.ts";
+import type { Resample } from "./pillow-resize.ts";
 
 /** Per channel: red, green, blue. */
 export type Channels = readonly [number, number, number];
