@@ -18,6 +18,14 @@ const THEMES = {
 /** Views further down, pictured in the last theme. */
 const VIEWS = ["knockout", "lens", "attention", "flow-map", "pathways"];
 const SIZE = { width: 1600, height: 1000 };
+/** Tall enough for the longest view as a whole. */
+const VIEW_SIZE = { width: 1600, height: 2200 };
+/** Layers that the pictured pathway keeps, by what the extension asks for. */
+const PATHWAY = [
+  ["3-6", "cross-frame"],
+  ["3-8", "video → question"],
+  ["7-9", "question → last"],
+];
 /** Until hovers, animations and a change of theme have settled. */
 const SETTLE_MS = 1_500;
 const folder = join(ROOT, "media", "pictures");
@@ -41,6 +49,12 @@ try {
     await window.page.waitForTimeout(SETTLE_MS);
     await window.page.screenshot({ path: join(folder, `panel-${name}.png`) });
   }
+  // The paper's ranges, scaled to the model, so that the pathways view has a result to show.
+  await window.command("Flowprobe: Effective Pathways");
+  for (const [range, asked] of PATHWAY) await window.answer(range, asked);
+  await panel.frame.locator("#view-pathways").getByText("edges left").first().waitFor();
+  await window.page.waitForTimeout(4 * SETTLE_MS);
+  await window.page.setViewportSize(VIEW_SIZE);
   for (const view of VIEWS) {
     const section = panel.frame.locator(`#view-${view}`);
     if (!(await section.isVisible())) continue;

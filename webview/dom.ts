@@ -77,19 +77,23 @@ export function visibleToken(text: string): string {
   );
 }
 
-/** "12.3 %"; three significant digits below one percent. */
+/** "12.3 %"; two significant digits below one percent. */
 export function percent(share: number): string {
   if (!Number.isFinite(share)) return "–";
   const value = share * 100;
-  if (value !== 0 && Math.abs(value) < 1) return `${Number(value.toPrecision(2))} %`;
-  return `${value.toFixed(1)} %`;
+  return `${inPercent(value)} %`;
 }
 
-/** "+3.2 %" / "−41.0 %" for a change already in percent. */
+/** "+3.2 %", "−41.0 %", "−0.012 %" for a change already in percent. */
 export function change(value: number): string {
   if (!Number.isFinite(value)) return "–";
-  const rounded = value.toFixed(1);
-  return `${value > 0 ? "+" : ""}${rounded.replace("-", "−")} %`;
+  return `${value > 0 ? "+" : ""}${inPercent(value).replace("-", "−")} %`;
+}
+
+/** A number of percent: one decimal, or two significant digits where that would round it away. */
+function inPercent(value: number): string {
+  const small = value !== 0 && Math.abs(value) < 1;
+  return small ? String(Number(value.toPrecision(2))) : value.toFixed(1);
 }
 
 /** "7" for one layer, "3-9" for several, 1-based from a half-open 0-based range. */

@@ -40,6 +40,8 @@ export class LayerChart {
   readonly #shade = el("div", { class: "shade" });
   readonly #tip = el("div", { class: "tip", role: "presentation", hidden: true });
   readonly #chart: Chart<"line", Point[]>;
+  /** The theme that the datasets were made in. */
+  #drawnIn: Context["theme"] | null = null;
   #figure: LineFigure | null = null;
 
   constructor(context: Context, height = 220) {
@@ -63,6 +65,9 @@ export class LayerChart {
     this.#figure = figure;
     const { theme } = this.#context;
     const datasets = this.#chart.data.datasets as Dataset[];
+    // Points keep the options they were made with; under another theme they are made anew.
+    if (theme !== this.#drawnIn) datasets.length = 0;
+    this.#drawnIn = theme;
     figure.series.forEach((series, index) => {
       const dataset: Dataset = datasets[index] ?? { data: [] };
       datasets[index] = dataset;

@@ -1,4 +1,8 @@
-import { PRESET_NAMES, parseLayerRange } from "../engine/experiments/presets.ts";
+import {
+  DEFAULT_RANDOM_SEED,
+  PRESET_NAMES,
+  parseLayerRange,
+} from "../engine/experiments/presets.ts";
 import { type ExperimentRequest, KNOCKOUT_TARGETS, type KnockoutTarget } from "../engine/jobs.ts";
 import type { EngineClient } from "../engine/service/client.ts";
 import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../runs/events.ts";
@@ -69,7 +73,7 @@ export const pathways: Command = {
   },
   async run(args, terminal) {
     const kept = keptRanges(args);
-    const randomSeed = args.number("random") ?? 0;
+    const randomSeed = args.number("random") ?? DEFAULT_RANDOM_SEED;
     await runExperiment(args, terminal, async (client) => {
       const { layers } = await client.describe(modelFolder(args).folder);
       return { kind: "pathways", ...kept(layers, terminal), randomSeed };

@@ -1,3 +1,4 @@
+import { DEFAULT_RANDOM_SEED } from "../../src/engine/experiments/presets.ts";
 import type { ExperimentRequest, LayerRange } from "../../src/engine/jobs.ts";
 import { bars } from "../bars.ts";
 import type { Context, View } from "../context.ts";
@@ -16,8 +17,6 @@ const FAMILIES: readonly { key: Family; title: string }[] = [
   { key: "videoToQuestion", title: "Video → question" },
   { key: "questionToLast", title: "Question → last" },
 ];
-/** Seed of the random control: one draw for all settings, so that they can be compared. */
-const SEED = 1;
 /** Settings asked for less than this apart are merged: the last one counts. */
 const PAUSE_MS = 60;
 
@@ -102,7 +101,7 @@ export class PathwaysView implements View {
     this.#renderResult(trials);
     this.section.setRecipe([
       "last → last and video → last cut at every layer; video → video after the video → question range, question → question after the question → last range",
-      `random control: as many edges per layer, drawn among video … last, seed ${SEED}`,
+      `random control: as many edges per layer, drawn among video … last, seed ${DEFAULT_RANDOM_SEED}`,
       ...runRecipe(store),
     ]);
     this.section.refresh();
@@ -129,7 +128,7 @@ export class PathwaysView implements View {
     try {
       const request: PathwaysRequest = {
         kind: "pathways",
-        randomSeed: SEED,
+        randomSeed: DEFAULT_RANDOM_SEED,
         ...(ranges.crossFrame === null ? {} : { crossFrame: ranges.crossFrame }),
         ...(ranges.videoToQuestion === null ? {} : { videoToQuestion: ranges.videoToQuestion }),
         ...(ranges.questionToLast === null ? {} : { questionToLast: ranges.questionToLast }),

@@ -41,6 +41,9 @@ const PRESETS = {
 export type PresetName = keyof typeof PRESETS;
 export const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
 
+/** Seed of the random control where the user chooses none; the same everywhere, so runs compare. */
+export const DEFAULT_RANDOM_SEED = 0;
+
 /** Whether the paper's ranges are those of a decoder this deep, or have to be scaled to it. */
 export function presetFits(name: PresetName, layers: number): boolean {
   return PRESETS[name].layers === layers;

@@ -1,4 +1,4 @@
-import { presetRanges } from "../../engine/experiments/presets.ts";
+import { DEFAULT_RANDOM_SEED, presetRanges } from "../../engine/experiments/presets.ts";
 import type {
   AnalysisJob,
   ClipSource,
@@ -55,7 +55,7 @@ export function paperPathways(layers: number): ExperimentRequest {
   return {
     kind: "pathways",
     ...presetRanges("llava-next-7b", layers),
-    randomSeed: 0,
+    randomSeed: DEFAULT_RANDOM_SEED,
   };
 }
 
