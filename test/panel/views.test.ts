@@ -201,7 +201,7 @@ test("dragging a pathway's range asks for it and shows edges left, probability a
   const request = await lastRequest();
   assert.deepEqual(request, {
     kind: "pathways",
-    randomSeed: 1,
+    randomSeed: 0,
     crossFrame: [3, 11],
     videoToQuestion: [0, 11],
     questionToLast: [0, 11],
