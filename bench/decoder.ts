@@ -1,6 +1,6 @@
 import { planKnockout } from "../src/engine/experiments/knockout.ts";
 import { massRequest } from "../src/engine/experiments/observe.ts";
-import type { ExperimentPoint } from "../src/engine/experiments/plan.ts";
+import { type ExperimentPoint, planPoints } from "../src/engine/experiments/plan.ts";
 import { readModelSpec } from "../src/engine/families/registry.ts";
 import type { DecoderSpec } from "../src/engine/families/spec.ts";
 import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../src/engine/jobs.ts";
@@ -8,7 +8,6 @@ import { OpenModel } from "../src/engine/runtime/model.ts";
 import { planMemory } from "../src/engine/trace/memory.ts";
 import { naiveForward } from "../src/engine/trace/naive.ts";
 import { runPass } from "../src/engine/trace/pass.ts";
-import { planBranches } from "../src/engine/trace/plan.ts";
 import { unembed } from "../src/engine/trace/unembed.ts";
 import { Noise, type RandomSizes, randomCheckpoint } from "../test/support/random-checkpoint.ts";
 import { PeakMemory } from "./memory.ts";
@@ -74,11 +73,7 @@ export class BenchModel {
     const width = decoder.hiddenSize;
     const subject = benchSubject(decoder.layers.length, decoder.heads);
     const started = performance.now();
-    const planned = planBranches(
-      points.map(({ branch }) => branch),
-      length,
-      decoder.layers.length,
-    );
+    const planned = planPoints(points, length, decoder.layers.length);
     const { groups, maxRows } = planMemory(decoder, length, planned, SETTINGS.memoryBudgetBytes);
     const mass = massRequest(subject.groups, length).request;
     for (const group of groups) {

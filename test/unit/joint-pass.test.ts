@@ -31,6 +31,9 @@ interface Case {
   /** Rows that attend together, and rows x keys from which on branches share one bias. */
   readonly rows: number;
   readonly shareBiasFrom: number;
+  readonly mergeFrom: number;
+  /** Whether only the last row is read after the last layer. */
+  readonly endOnly: boolean;
 }
 
 const subset = (length: number, minLength = 1) =>
@@ -90,6 +93,8 @@ const cases: fc.Arbitrary<Case> = fc
     maxRows: fc.constantFrom(1, 20, 1000),
     rows: fc.constantFrom(1, 3, 256),
     shareBiasFrom: fc.constantFrom(1, 1000),
+    mergeFrom: fc.constantFrom(1, 3, 1000),
+    endOnly: fc.boolean(),
   })
   .chain((base) => {
     const sizes = SHAPES[base.shape] as RandomSizes;
@@ -100,6 +105,8 @@ const cases: fc.Arbitrary<Case> = fc
       maxRows: fc.constant(base.maxRows),
       rows: fc.constant(base.rows),
       shareBiasFrom: fc.constant(base.shareBiasFrom),
+      mergeFrom: fc.constant(base.mergeFrom),
+      endOnly: fc.constant(base.endOnly),
       branches: fc.array(
         fc
           .array(intervention(base.length, sizes), { minLength: 0, maxLength: 3 })
@@ -137,6 +144,22 @@ describe("the joint pass", () => {
       },
     );
   });
+
+  test("refuses a row that was planned as not read at the end", async () => {
+    const model = models[0] as OpenModel;
+    const length = 5;
+    const embeddings = new Noise(1).draw(length * model.spec.decoder.hiddenSize, 1);
+    const cut = { kind: "product", queries: Int32Array.of(2), keys: Int32Array.of(0) } as const;
+    const interventions = [{ kind: "block", edges: cut, layers: new Set([1]) } as const];
+    const planned = planBranches([{ interventions }], length, model.layers.length, () => [4]);
+    await runPass(model, embeddings, planned, { maxRows: 100 }, async (state) => {
+      const last = state.layer === model.layers.length - 1;
+      assert.ok(state.branchRow(0, 4).length > 0);
+      assert.ok(state.branchRow(0, 1).length > 0, "a clean row is the clean run's");
+      if (last) assert.throws(() => state.branchRow(0, 2), /row 2 was planned as not read/);
+      else assert.ok(state.branchRow(0, 2).length > 0);
+    });
+  });
 });
 
 /** Runs both executors and compares every layer of every branch. */
@@ -145,10 +168,11 @@ async function compare(models: readonly OpenModel[], made: Case): Promise<void> 
   const width = model.spec.decoder.hiddenSize;
   const last = made.length - 1;
   const embeddings = new Noise(made.seed).draw(made.length * width, 1);
-  const planned = planBranches(made.branches, made.length, model.layers.length);
+  const readAtEnd = made.endOnly ? () => [last] : undefined;
+  const planned = planBranches(made.branches, made.length, model.layers.length, readAtEnd);
   const clean: Float32Array[] = [];
   const rows: Float32Array[][] = made.branches.map(() => []);
-  const limits = { scores: 4000, rows: made.rows, shareBiasFrom: made.shareBiasFrom };
+  const limits = { scores: 4000, ...made };
   await runPass(model, embeddings, planned, { maxRows: made.maxRows, limits }, async (state) => {
     clean.push(state.hidden.slice());
     for (const [b, kept] of rows.entries()) kept.push(state.branchRow(b, last).slice());

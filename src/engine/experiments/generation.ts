@@ -35,7 +35,9 @@ export async function runGeneration(
   const started = performance.now();
   const branches = request.cuts.map((cut) => ({ interventions: interventionsOf(cut, subject) }));
   const { decoder } = model.spec;
-  const planned = planBranches(branches, prompt.length, decoder.layers.length);
+  const planned = planBranches(branches, prompt.length, decoder.layers.length, () => [
+    prompt.length - 1,
+  ]);
   const { memory, multiplyAdds } = forecastPasses(
     decoder,
     prompt.length,

@@ -1,6 +1,7 @@
 import { InputError } from "../errors.ts";
 import type { LayerRange, Observations } from "../jobs.ts";
 import type { Branch } from "../trace/interventions.ts";
+import { type PlannedBranch, planBranches } from "../trace/plan.ts";
 
 /** What experiments know of the prompt and the model they cut. */
 export interface Subject {
@@ -36,6 +37,20 @@ export interface ExperimentPlan {
   readonly points: readonly ExperimentPoint[];
   /** What was left out, and why. */
   readonly notices: readonly string[];
+}
+
+/** The branches of points, planned: at the end only `last` is read, but where layers are observed. */
+export function planPoints(
+  points: readonly ExperimentPoint[],
+  length: number,
+  layers: number,
+): PlannedBranch[] {
+  return planBranches(
+    points.map(({ branch }) => branch),
+    length,
+    layers,
+    (b) => (points[b]?.observe === undefined ? [length - 1] : undefined),
+  );
 }
 
 /**

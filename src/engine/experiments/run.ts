@@ -4,7 +4,7 @@ import type { OpenModel } from "../runtime/model.ts";
 import { forecastPasses, passWork, total } from "../trace/memory.ts";
 import type { LayerState } from "../trace/pass.ts";
 import { runPass } from "../trace/pass.ts";
-import { type PlannedBranch, planBranches } from "../trace/plan.ts";
+import type { PlannedBranch } from "../trace/plan.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
 import { compareToClean, type LastReading } from "./figures.ts";
 import { tellForecast } from "./forecast.ts";
@@ -16,7 +16,7 @@ import {
   type ReadPrompt,
   TOP_K,
 } from "./observe.ts";
-import type { ExperimentPlan, ExperimentPoint } from "./plan.ts";
+import { type ExperimentPlan, type ExperimentPoint, planPoints } from "./plan.ts";
 
 /** A prompt ready for the decoder. */
 export interface PreparedPrompt extends ReadPrompt {
@@ -152,8 +152,8 @@ class Runner {
     const points = experiments.flatMap((experiment) =>
       experiment.plan.points.map((point) => ({ experiment, point })),
     );
-    const planned = planBranches(
-      points.map(({ point }) => point.branch),
+    const planned = planPoints(
+      points.map(({ point }) => point),
       this.#prompt.length,
       this.#model.layers.length,
     );

@@ -10,8 +10,12 @@ export interface AttentionShape {
 
 /** What an attention graph takes and gives beside the context. */
 export interface AttentionVariant {
-  /** Whether each branch's own keys and values follow the shared ones. */
-  readonly own: boolean;
+  /**
+   * Whether each branch's own keys and values follow the shared ones: scored `apart`, so that the
+   * shared keys are one product for all branches (best for few rows); or `merged` with a copy of the
+   * shared ones for each branch, which spares joining and parting the scores (best for many rows).
+   */
+  readonly own: "none" | "apart" | "merged";
   /** Gives the weights after the softmax. */
   readonly weights: boolean;
   /** Gives the weights summed over key groups and averaged over query groups. */
@@ -21,7 +25,7 @@ export interface AttentionVariant {
 /**
  * Softmax attention of B branches' query rows over shared keys (the clean run's) and, after them,
  * each branch's own. The G = heads / kv_heads query heads that read one key head go together, so
- * that the scores of all branches against a shared key head are one matrix product.
+ * that the scores of all branches against a shared key head can be one matrix product.
  *
  * Inputs: q [B, n, heads · dim], rotated and scaled; ks, vs [s, kv_heads · dim]; with `own`, ko, vo
  * [B, m, kv_heads · dim]; bias [kv_heads or 1, B or 1, G or 1, n, t], t = s + m, added to the scores;
@@ -37,8 +41,9 @@ export function attentionGraph(shape: AttentionShape, variant: AttentionVariant)
   const q = g.input("q", ["B", "n", heads * headDim]);
   const ks = g.input("ks", ["s", width]);
   const vs = g.input("vs", ["s", width]);
-  const ko = variant.own ? g.input("ko", ["B", "m", width]) : undefined;
-  const vo = variant.own ? g.input("vo", ["B", "m", width]) : undefined;
+  const hasOwn = variant.own !== "none";
+  const ko = hasOwn ? g.input("ko", ["B", "m", width]) : undefined;
+  const vo = hasOwn ? g.input("vo", ["B", "m", width]) : undefined;
   const bias = g.input("bias", ["kv1", "B1", "G1", "n", "t"]);
 
   const concat = (...parts: Value[]) => g.op("Concat", parts, { axis: 0 });
@@ -51,32 +56,51 @@ export function attentionGraph(shape: AttentionShape, variant: AttentionVariant)
   const unflatten = (x: Value) => g.op("Reshape", [x, rows]);
   const branches = extents(q5, 0, 2);
 
-  const sharedKeys = transpose(g, reshape(g, ks, [-1, kvHeads, headDim]), [1, 2, 0]);
-  let scores = unflatten(g.op("MatMul", [reshape(g, q5, [kvHeads, -1, headDim]), sharedKeys]));
-  if (ko !== undefined) {
-    const ownKeys = transpose(g, reshape(g, ko, [0, 0, kvHeads, headDim]), [2, 0, 3, 1]);
-    const q4 = g.op("Reshape", [q5, concat(branches, rest, g.ints([headDim]))]);
-    scores = g.op("Concat", [scores, unflatten(g.op("MatMul", [q4, ownKeys]))], { axis: -1 });
-  }
-  const weights = g.op("Softmax", [g.op("Add", [scores, bias])], { axis: -1 });
+  // [B, m, kv_heads · dim] to [kv_heads, B, m, dim], or its keys to [kv_heads, B, dim, m].
+  const perBranch = (x: Value, perm: readonly number[]) =>
+    transpose(g, reshape(g, x, [0, 0, kvHeads, headDim]), perm);
+  const keysOf = (x: Value) => perBranch(x, [2, 0, 3, 1]);
+  const valuesOf = (x: Value) => perBranch(x, [2, 0, 1, 3]);
+  const queries = () => g.op("Reshape", [q5, concat(branches, rest, g.ints([headDim]))]);
+  const rowsOver = (w: Value, count: Value) => g.op("Reshape", [w, concat(branches, rest, count)]);
+  const softmax = (scores: Value) => g.op("Softmax", [g.op("Add", [scores, bias])], { axis: -1 });
 
-  const sharedCount = extents(ks, 0, 1);
-  const sharedValues = transpose(g, reshape(g, vs, [-1, kvHeads, headDim]), [1, 0, 2]);
-  const overShared = (w: Value) => {
-    const flat = g.op("Reshape", [w, concat(g.ints([kvHeads, -1]), sharedCount)]);
-    return unflatten(g.op("MatMul", [flat, sharedValues]));
-  };
+  let weights: Value;
   let context: Value;
-  if (ko === undefined || vo === undefined) {
-    context = overShared(weights);
+  if (variant.own === "merged" && ko !== undefined && vo !== undefined) {
+    const copies = concat(extents(ko, 0, 1), g.ints([1, 1]));
+    const merge = (shared: Value, own: Value) => {
+      const each = g.op("Expand", [reshape(g, shared, [1, -1, width]), copies]);
+      return g.op("Concat", [each, own], { axis: 1 });
+    };
+    const keys = merge(ks, ko);
+    weights = softmax(unflatten(g.op("MatMul", [queries(), keysOf(keys)])));
+    const flat = rowsOver(weights, extents(keys, 1, 2));
+    context = unflatten(g.op("MatMul", [flat, valuesOf(merge(vs, vo))]));
   } else {
-    const ownCount = extents(ko, 1, 2);
-    const parts = g.ops("Split", [weights, concat(sharedCount, ownCount)], 2, { axis: -1 });
-    const [onShared, onOwn] = parts as [Value, Value];
-    const flat = g.op("Reshape", [onOwn, concat(branches, rest, ownCount)]);
-    const ownValues = transpose(g, reshape(g, vo, [0, 0, kvHeads, headDim]), [2, 0, 1, 3]);
-    const overOwn = unflatten(g.op("MatMul", [flat, ownValues]));
-    context = g.op("Add", [overShared(onShared), overOwn]);
+    const sharedKeys = transpose(g, reshape(g, ks, [-1, kvHeads, headDim]), [1, 2, 0]);
+    let scores = unflatten(g.op("MatMul", [reshape(g, q5, [kvHeads, -1, headDim]), sharedKeys]));
+    if (ko !== undefined) {
+      const onOwn = unflatten(g.op("MatMul", [queries(), keysOf(ko)]));
+      scores = g.op("Concat", [scores, onOwn], { axis: -1 });
+    }
+    weights = softmax(scores);
+    const sharedCount = extents(ks, 0, 1);
+    const sharedValues = transpose(g, reshape(g, vs, [-1, kvHeads, headDim]), [1, 0, 2]);
+    const overShared = (w: Value) => {
+      const flat = g.op("Reshape", [w, concat(g.ints([kvHeads, -1]), sharedCount)]);
+      return unflatten(g.op("MatMul", [flat, sharedValues]));
+    };
+    if (ko === undefined || vo === undefined) {
+      context = overShared(weights);
+    } else {
+      const ownCount = extents(ko, 1, 2);
+      const parts = g.ops("Split", [weights, concat(sharedCount, ownCount)], 2, { axis: -1 });
+      const [onShared, onOwn] = parts as [Value, Value];
+      const flat = rowsOver(onOwn, ownCount);
+      const overOwn = unflatten(g.op("MatMul", [flat, valuesOf(vo)]));
+      context = g.op("Add", [overShared(onShared), overOwn]);
+    }
   }
   const rowMajor = reshape(g, transpose(g, context, [1, 3, 0, 2, 4]), [0, 0, heads * headDim]);
   g.output("context", rowMajor, ["B", "n", heads * headDim]);

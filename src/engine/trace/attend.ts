@@ -3,7 +3,7 @@ import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
 import { type Bias, buildBias, hasBlockedRow, NO_KEY } from "./bias.ts";
 import type { ActiveBlocks, PositionSet } from "./plan.ts";
-import { complement, gatherRows, range } from "./rows.ts";
+import { complement, gatherBranchRows, gatherRows, range } from "./rows.ts";
 
 /** How an attention is cut up: bounds memory, never the result. */
 export interface AttentionLimits {
@@ -13,12 +13,15 @@ export interface AttentionLimits {
   readonly rows: number;
   /** Rows x keys from which on branches with other cuts are run apart, to share one bias. */
   readonly shareBiasFrom: number;
+  /** Rows from which on a branch's own keys are merged with the shared ones. */
+  readonly mergeFrom: number;
 }
 
 export const ATTENTION_LIMITS: AttentionLimits = {
   scores: 12_000_000,
   rows: 256,
   shareBiasFrom: 100_000,
+  mergeFrom: 64,
 };
 
 /** Queries, keys and values of some rows at one layer: [rows, heads · dim], [rows, kv · dim] twice. */
@@ -31,11 +34,11 @@ export interface Projected {
 /** One branch's part of a layer's attention. */
 export interface BranchRows {
   readonly before: PositionSet;
-  readonly after: PositionSet;
+  readonly computed: PositionSet;
   readonly blocks: ActiveBlocks;
   /** Of the rows `before`. */
   readonly own: Projected;
-  /** Receives the context of the rows `after`: [rows, heads · dim]. */
+  /** Receives the context of the rows `computed`: [rows, heads · dim]. */
   readonly context: Float32Array;
 }
 
@@ -49,15 +52,16 @@ export interface MassRequest {
   readonly queryGroupCount: number;
 }
 
-/** The keys of a group of branches: shared ones first, then each branch's own. */
-interface GroupKeys {
-  readonly positions: Int32Array;
-  /** How many of them are own. */
+/** The keys that some rows read: positions shared with the clean run first, then own ones. */
+interface KeyPlan {
+  readonly shared: Int32Array;
+  /** How many own keys follow. */
   readonly own: number;
-  /** [shared, kv_heads · dim] */
-  readonly ks: Float32Array;
-  readonly vs: Float32Array;
+  readonly bias: Bias;
 }
+
+/** Values of key plans (their biases) that are kept from layer to layer. */
+const KEPT_BIAS_VALUES = 8_000_000;
 
 const NO_CUTS: ActiveBlocks = { id: -1, blocks: [], byHead: false };
 
@@ -69,6 +73,9 @@ export class LayerAttention {
   readonly #length: number;
   readonly #qWidth: number;
   readonly #kWidth: number;
+  /** Oldest first. */
+  readonly #plans = new Map<string, KeyPlan>();
+  #planValues = 0;
 
   /** @param length S */
   constructor(model: OpenModel, length: number, limits: AttentionLimits = ATTENTION_LIMITS) {
@@ -90,7 +97,7 @@ export class LayerAttention {
     mass: MassRequest | undefined,
   ): Promise<{ context: Float32Array; mass: Float32Array | undefined }> {
     const session = await this.#model.attention({
-      own: false,
+      own: "none",
       weights: false,
       mass: mass !== undefined,
     });
@@ -129,7 +136,7 @@ export class LayerAttention {
     q: Float32Array,
     own?: { readonly before: PositionSet; readonly blocks: ActiveBlocks; readonly rows: Projected },
   ): Promise<Float32Array> {
-    const session = await this.#model.attention({ own: false, weights: true, mass: false });
+    const session = await this.#model.attention({ own: "none", weights: true, mass: false });
     let { k, v } = clean;
     if (own !== undefined) {
       k = k.slice();
@@ -160,11 +167,11 @@ export class LayerAttention {
   async branches(clean: Projected, branches: readonly BranchRows[]): Promise<void> {
     const groups = new Map<string, BranchRows[]>();
     for (const branch of branches) {
-      const { before, after, blocks } = branch;
-      if (after.positions.length === 0) continue;
-      const large = after.positions.length * this.#length >= this.#limits.shareBiasFrom;
+      const { before, computed, blocks } = branch;
+      if (computed.positions.length === 0) continue;
+      const large = computed.positions.length * this.#length >= this.#limits.shareBiasFrom;
       const cuts = large || blocks.byHead ? blocks.id : "any";
-      const key = `${before.id}/${after.id}/${cuts}`;
+      const key = `${before.id}/${computed.id}/${cuts}`;
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [branch]);
       else group.push(branch);
@@ -176,54 +183,70 @@ export class LayerAttention {
   async #group(clean: Projected, group: readonly BranchRows[]): Promise<void> {
     const [first] = group;
     if (first === undefined) return;
-    const { after } = first;
-    const rows = after.positions.length;
+    const { positions } = first.computed;
+    const rows = positions.length;
     const perRow = this.#shape.heads * this.#length;
     const { scores, rows: maxRows } = this.#limits;
     const rowsAtOnce = Math.max(1, Math.min(rows, maxRows, Math.floor(scores / perRow)));
     const branchesAtOnce = Math.max(1, Math.floor(scores / (perRow * rowsAtOnce)));
     const sameCuts = group.every(({ blocks }) => blocks.id === first.blocks.id);
     for (let r = 0; r < rows; r += rowsAtOnce) {
-      const queries = after.positions.subarray(r, Math.min(rows, r + rowsAtOnce));
+      const queries = positions.subarray(r, Math.min(rows, r + rowsAtOnce));
       for (let b = 0; b < group.length; b += branchesAtOnce) {
         const some = group.slice(b, b + branchesAtOnce);
         const cuts = sameCuts ? [first.blocks] : some.map(({ blocks }) => blocks);
-        const { keys, bias } = this.#keysAndBias(clean, first.before, queries, cuts);
-        await this.#run(clean, some, queries, r, keys, bias);
+        const plan = this.#keyPlan(first.before, first.computed, queries, cuts);
+        await this.#run(clean, some, queries, r, plan);
       }
     }
   }
 
+  /** The key plan of some rows; kept where all branches share it, as layers ask for the same. */
+  #keyPlan(
+    before: PositionSet,
+    computed: PositionSet,
+    queries: Int32Array,
+    cuts: readonly ActiveBlocks[],
+  ): KeyPlan {
+    const ids = cuts.map(({ id }) => id).join();
+    const key = `${before.id}/${computed.id}/${queries[0]}/${queries.length}/${ids}`;
+    const known = this.#plans.get(key);
+    if (known !== undefined) return known;
+    const made = this.#makeKeyPlan(before, queries, cuts);
+    if (cuts.length > 1) return made;
+    this.#plans.set(key, made);
+    this.#planValues += made.bias.data.length;
+    for (const [old, { bias }] of this.#plans) {
+      if (this.#planValues <= KEPT_BIAS_VALUES) break;
+      this.#plans.delete(old);
+      this.#planValues -= bias.data.length;
+    }
+    return made;
+  }
+
   /** Keys up to the last query; all S where some row lost every edge, and is uniform over them. */
-  #keysAndBias(
-    clean: Projected,
+  #makeKeyPlan(before: PositionSet, queries: Int32Array, cuts: readonly ActiveBlocks[]): KeyPlan {
+    const upTo = this.#keysUpTo(before, queries, cuts, queries.at(-1) ?? 0);
+    return hasBlockedRow(upTo.bias) ? this.#keysUpTo(before, queries, cuts, this.#length) : upTo;
+  }
+
+  #keysUpTo(
     before: PositionSet,
     queries: Int32Array,
     cuts: readonly ActiveBlocks[],
-  ): { keys: GroupKeys; bias: Bias } {
-    const keys = this.#keys(clean, before, queries.at(-1) ?? 0);
-    const bias = buildBias(this.#shape, queries, keys.positions, cuts);
-    if (!hasBlockedRow(bias)) return { keys, bias };
-    const all = this.#keys(clean, before, this.#length);
-    return { keys: all, bias: buildBias(this.#shape, queries, all.positions, cuts) };
-  }
-
-  #keys(clean: Projected, before: PositionSet, lastPosition: number): GroupKeys {
-    const own = before.positions.filter((position) => position <= lastPosition).length;
+    lastPosition: number,
+  ): KeyPlan {
+    const own = before.positions.filter((position) => position <= lastPosition);
     const rest = complement(before.positions, this.#length).filter(
       (position) => position <= lastPosition,
     );
     // Where every row changed, one clean key stands in, masked out of every sum.
     const shared = rest.length > 0 ? rest : Int32Array.of(0);
-    const positions = new Int32Array(shared.length + own);
+    const positions = new Int32Array(shared.length + own.length);
     positions.set(rest.length > 0 ? rest : [NO_KEY]);
-    positions.set(before.positions.subarray(0, own), shared.length);
-    return {
-      positions,
-      own,
-      ks: this.#rows(clean.k, shared, this.#kWidth),
-      vs: this.#rows(clean.v, shared, this.#kWidth),
-    };
+    positions.set(own, shared.length);
+    const bias = buildBias(this.#shape, queries, positions, cuts);
+    return { shared, own: own.length, bias };
   }
 
   async #run(
@@ -231,24 +254,26 @@ export class LayerAttention {
     branches: readonly BranchRows[],
     queries: Int32Array,
     firstRow: number,
-    { ks, vs, own: ownRows }: GroupKeys,
-    bias: Bias,
+    { shared, own: ownRows, bias }: KeyPlan,
   ): Promise<void> {
-    const session = await this.#model.attention({ own: ownRows > 0, weights: false, mass: false });
+    const merged = queries.length >= this.#limits.mergeFrom;
+    const variant = ownRows === 0 ? "none" : merged ? "merged" : "apart";
+    const session = await this.#model.attention({ own: variant, weights: false, mass: false });
     const count = branches.length;
     const q = new Float32Array(count * queries.length * this.#qWidth);
     const ko = new Float32Array(count * ownRows * this.#kWidth);
     const vo = new Float32Array(ko.length);
     branches.forEach(({ before, own }, b) => {
-      this.#queries(clean.q, own.q, before.positions, queries, q, b * queries.length);
+      const dirty = before.positions;
+      gatherBranchRows(clean.q, own.q, dirty, queries, this.#qWidth, q, b * queries.length);
       ko.set(own.k.subarray(0, ownRows * this.#kWidth), b * ownRows * this.#kWidth);
       vo.set(own.v.subarray(0, ownRows * this.#kWidth), b * ownRows * this.#kWidth);
     });
-    const shared = ks.length / this.#kWidth;
+    const sharedShape = [shared.length, this.#kWidth];
     const outputs = await session.run({
       q: this.#tensor(q, count, queries.length),
-      ks: floats(ks, [shared, this.#kWidth]),
-      vs: floats(vs, [shared, this.#kWidth]),
+      ks: floats(this.#rows(clean.k, shared, this.#kWidth), sharedShape),
+      vs: floats(this.#rows(clean.v, shared, this.#kWidth), sharedShape),
       ...(ownRows === 0
         ? {}
         : {
@@ -261,24 +286,6 @@ export class LayerAttention {
     const size = queries.length * this.#qWidth;
     branches.forEach((branch, b) => {
       branch.context.set(context.subarray(b * size, (b + 1) * size), firstRow * this.#qWidth);
-    });
-  }
-
-  /** Queries of some rows: a branch's own where its row is dirty already, else the clean run's. */
-  #queries(
-    clean: Float32Array,
-    own: Float32Array,
-    dirty: Int32Array,
-    rows: Int32Array,
-    to: Float32Array,
-    at: number,
-  ): void {
-    gatherRows(clean, rows, this.#qWidth, to, at);
-    let next = 0;
-    rows.forEach((position, i) => {
-      while (next < dirty.length && (dirty[next] ?? 0) < position) next++;
-      if (dirty[next] !== position) return;
-      to.set(own.subarray(next * this.#qWidth, (next + 1) * this.#qWidth), (at + i) * this.#qWidth);
     });
   }
 

@@ -250,7 +250,7 @@ class PromptCache {
       shared.length + dirty.length,
       places.map(({ blocks }) => blocks),
     );
-    const session = await this.#model.attention({ own: true, weights: false, mass: false });
+    const session = await this.#model.attention({ own: "apart", weights: false, mass: false });
     const outputs = await session.run({
       q: floats(rows, [group.length, 1, qWidth]),
       ks: floats(ks, [shared.length, kWidth]),

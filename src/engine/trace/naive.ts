@@ -24,7 +24,7 @@ export async function naiveForward(
   const length = embeddings.length / width;
   const positions = range(0, length);
   const rope = ropeTables(decoder.rope, positions);
-  const session = await model.attention({ own: false, weights: false, mass: false });
+  const session = await model.attention({ own: "none", weights: false, mass: false });
   let hidden: Float32Array = embeddings.slice();
   patch(branch, -1, hidden, width);
   for (const [layer, { projection, residual }] of model.layers.entries()) {

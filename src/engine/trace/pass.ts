@@ -11,7 +11,7 @@ import {
 } from "./attend.ts";
 import type { Patch } from "./interventions.ts";
 import type { BranchLayer, PlannedBranch } from "./plan.ts";
-import { gatherRows, indicesWithin } from "./rows.ts";
+import { gatherBranchRows, gatherRows } from "./rows.ts";
 
 /** What is known after a layer; arrays are valid only until the observer returns. */
 export interface LayerState {
@@ -175,7 +175,7 @@ class Pass {
     const chunks: number[][] = [[]];
     let rows = this.#length;
     this.#branches.forEach(({ plan }, b) => {
-      const count = plan.layers[layer]?.after.positions.length ?? 0;
+      const count = plan.layers[layer]?.computed.positions.length ?? 0;
       if (count === 0) return;
       if (rows + count > this.#request.maxRows && rows > 0) {
         chunks.push([]);
@@ -239,10 +239,10 @@ class Pass {
   }
 
   #branchRows(layer: number, b: number, own: Projected | undefined): BranchRows {
-    const { before, after, blocks } = layerOf(this.#branch(b).plan, layer);
+    const { before, computed, blocks } = layerOf(this.#branch(b).plan, layer);
     if (own === undefined) throw new Error("every branch of a chunk was projected");
-    const context = new Float32Array(after.positions.length * this.#qWidth);
-    return { before, after, blocks, own, context };
+    const context = new Float32Array(computed.positions.length * this.#qWidth);
+    return { before, computed, blocks, own, context };
   }
 
   async #chosenWeights(
@@ -270,7 +270,7 @@ class Pass {
     cleanContext: Float32Array | undefined,
   ): Promise<Float32Array | undefined> {
     const head = cleanContext === undefined ? 0 : this.#length;
-    const counts = parts.map(({ after }) => after.positions.length);
+    const counts = parts.map(({ computed }) => computed.positions.length);
     const total = head + counts.reduce((sum, count) => sum + count, 0);
     const x = new Float32Array(total * this.#width);
     const context = new Float32Array(total * this.#qWidth);
@@ -282,11 +282,17 @@ class Pass {
     for (const [i, b] of chunk.entries()) {
       const part = parts[i];
       if (part === undefined) continue;
-      gatherRows(this.#hidden, part.after.positions, this.#width, x, at);
       const { rows } = this.#branch(b);
-      indicesWithin(part.before.positions, part.after.positions).forEach((row, own) => {
-        x.set(rows.subarray(own * this.#width, (own + 1) * this.#width), (at + row) * this.#width);
-      });
+      const { before, computed } = part;
+      gatherBranchRows(
+        this.#hidden,
+        rows,
+        before.positions,
+        computed.positions,
+        this.#width,
+        x,
+        at,
+      );
       context.set(part.context, at * this.#qWidth);
       at += counts[i] ?? 0;
     }
@@ -302,7 +308,7 @@ class Pass {
       const here = layerOf(state.plan, layer);
       // A copy, so that the whole chunk's output is not kept alive.
       state.rows = y.slice(at * this.#width, (at + count) * this.#width);
-      applyPatches(state.rows, here.after.positions, here.patches, this.#width);
+      applyPatches(state.rows, here.computed.positions, here.patches, this.#width);
       at += count;
     }
     return cleanContext === undefined ? undefined : y.slice(0, head * this.#width);
@@ -323,10 +329,13 @@ class Pass {
       weights,
       branchRow: (b, position) => {
         const { plan, rows } = this.#branch(b);
-        const own = layerOf(plan, layer).after.positions.indexOf(position);
-        return own < 0
-          ? hidden.subarray(position * width, (position + 1) * width)
-          : rows.subarray(own * width, (own + 1) * width);
+        const { after, computed } = layerOf(plan, layer);
+        const own = computed.positions.indexOf(position);
+        if (own >= 0) return rows.subarray(own * width, (own + 1) * width);
+        if (after.positions.includes(position)) {
+          throw new Error(`row ${position} was planned as not read after the last layer`);
+        }
+        return hidden.subarray(position * width, (position + 1) * width);
       },
       branchWeights: (b) => branchWeights.get(b),
     };
@@ -361,6 +370,7 @@ function applyPatches(
   for (const patch of patches) {
     patch.positions.forEach((position, i) => {
       const at = positions.indexOf(position) * width;
+      if (at < 0) return;
       for (let c = 0; c < width; c++) {
         const value = patch.values[i * width + c] ?? 0;
         rows[at + c] = patch.mode === "set" ? value : (rows[at + c] ?? 0) + value;

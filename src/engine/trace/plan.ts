@@ -20,6 +20,8 @@ export interface BranchLayer {
   readonly before: PositionSet;
   /** … and after it; holds `before`. */
   readonly after: PositionSet;
+  /** Those of `after` that have to be computed: all, but for rows that nobody reads at the end. */
+  readonly computed: PositionSet;
   readonly blocks: ActiveBlocks;
   /** Patches made to the residual stream after the layer. */
   readonly patches: readonly Patch[];
@@ -40,14 +42,17 @@ export interface PlannedBranch {
  *
  * @param length S, positions of the sequence.
  * @param layers L, decoder layers.
+ * @param readAtEnd positions of a branch (by index) that are read after the last layer: its other
+ *   rows are not computed there. Without it, or where it gives undefined, all may be read.
  */
 export function planBranches(
   branches: readonly Branch[],
   length: number,
   layers: number,
+  readAtEnd?: (branch: number) => readonly number[] | undefined,
 ): PlannedBranch[] {
   const planner = new Planner(length, layers);
-  return branches.map((branch) => planner.plan(branch));
+  return branches.map((branch, b) => planner.plan(branch, readAtEnd?.(b)));
 }
 
 class Planner {
@@ -63,7 +68,7 @@ class Planner {
     this.#layers = layers;
   }
 
-  plan(branch: Branch): PlannedBranch {
+  plan(branch: Branch, readAtEnd: readonly number[] | undefined): PlannedBranch {
     const blocks = branch.interventions.filter((item) => item.kind === "block");
     const patches = branch.interventions.filter((item) => item.kind === "patch");
     const inputPatches = patches.filter(({ layer }) => layer === -1);
@@ -77,7 +82,11 @@ class Planner {
         const patched = here.flatMap(({ positions }) => Array.from(positions));
         after = this.#set([...after.positions, ...patched]);
       }
-      layers.push({ before, after, blocks: active, patches: here });
+      const ends = layer === this.#layers - 1 && readAtEnd !== undefined;
+      const computed = ends
+        ? this.#set(after.positions.filter((p) => readAtEnd.includes(p)))
+        : after;
+      layers.push({ before, after, computed, blocks: active, patches: here });
       before = after;
     }
     return { branch, layers, inputPatches };
@@ -104,7 +113,7 @@ class Planner {
     return after;
   }
 
-  #set(positions: readonly number[]): PositionSet {
+  #set(positions: Iterable<number>): PositionSet {
     const sorted = Int32Array.from(new Set(positions)).sort();
     const key = sorted.join();
     let set = this.#sets.get(key);

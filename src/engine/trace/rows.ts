@@ -28,15 +28,37 @@ export function complement(positions: Int32Array, length: number): Int32Array {
   return rest;
 }
 
-/** For each member of `inner`, its index in `outer`; both sorted, inner a subset of outer. */
-export function indicesWithin(inner: Int32Array, outer: Int32Array): Int32Array {
-  const found = new Int32Array(inner.length);
-  let at = 0;
-  for (let i = 0; i < inner.length; i++) {
-    while (outer[at] !== inner[i]) at++;
-    found[i] = at;
+/**
+ * Rows of a branch: `to[at + i]` becomes its own row where position `rows[i]` is among its dirty
+ * ones (both sorted; `own` holds the dirty rows in order), else the clean run's.
+ */
+export function gatherBranchRows(
+  clean: Float32Array,
+  own: Float32Array,
+  dirty: Int32Array,
+  rows: Int32Array,
+  width: number,
+  to: Float32Array,
+  at: number,
+): void {
+  let next = 0;
+  for (let i = 0; i < rows.length; ) {
+    while (next < dirty.length && (dirty[next] ?? 0) < (rows[i] ?? 0)) next++;
+    const isOwn = dirty[next] === rows[i];
+    // Runs of neighbouring rows from the same source are copied at once.
+    const first = isOwn ? next : (rows[i] ?? 0);
+    let count = 1;
+    while (
+      i + count < rows.length &&
+      rows[i + count] === (rows[i] ?? 0) + count &&
+      (isOwn ? dirty[next + count] === rows[i + count] : rows[i + count] !== dirty[next])
+    ) {
+      count++;
+    }
+    const from = isOwn ? own : clean;
+    to.set(from.subarray(first * width, (first + count) * width), (at + i) * width);
+    i += count;
   }
-  return found;
 }
 
 /** The whole numbers first … end-1. */
