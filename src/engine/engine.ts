@@ -1,9 +1,9 @@
 import { basename } from "node:path";
+import { readChatTemplate } from "../prompts/chat.ts";
 import type { EventSink, RunEventOf } from "../runs/events.ts";
-import { parseImageProcessor } from "../video/image-processor.ts";
 import { encodePicture } from "../video/pictures.ts";
+import { readFrameProcessor } from "../video/processor-file.ts";
 import type { RgbFrame } from "../video/types.ts";
-import { readJsonFile } from "./checkpoint/config.ts";
 import { openTokenizer } from "./checkpoint/tokenizer.ts";
 import { InputError } from "./errors.ts";
 import { runGeneration } from "./experiments/generation.ts";
@@ -213,13 +213,13 @@ export class Engine {
     if (this.#model?.folder === folder) return this.#model;
     await this.release();
     const spec = await readModelSpec(folder);
-    const [tokenizer, processor] = await Promise.all([
+    const [tokenizer, images, chatTemplate] = await Promise.all([
       openTokenizer(folder),
-      readJsonFile(folder, "preprocessor_config.json"),
+      readFrameProcessor(folder, spec.frameProcessor),
+      readChatTemplate(folder),
     ]);
-    const images = parseImageProcessor(processor.value, processor.file);
     const open = await OpenModel.open(spec, this.#settings);
-    this.#model = { folder, open, tokenizer, images, dtype: dtypeOf(spec) };
+    this.#model = { folder, open, tokenizer, images, chatTemplate, dtype: dtypeOf(spec) };
     return this.#model;
   }
 }

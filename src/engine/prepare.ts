@@ -1,19 +1,22 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
+import { renderChat } from "../prompts/chat.ts";
 import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
-import { type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
+import type { PromptItem } from "../prompts/item.ts";
+import { CHAT_TEMPLATE, type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
+import { type ClipTimes, unknownTimes, videoText } from "../prompts/video-text.ts";
 import { type EventSink, RUN_FORMAT, RUN_FORMAT_VERSION, type RunEventOf } from "../runs/events.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { cropRectangle, preprocess } from "../video/preprocess.ts";
 import { sampleFrames } from "../video/sample-frames.ts";
 import type { RgbFrame, SampledVideo } from "../video/types.ts";
 import type { Tokenizer } from "./checkpoint/tokenizer.ts";
-import { InputError, throwIfCancelled } from "./errors.ts";
+import { InputError, ModelError, throwIfCancelled } from "./errors.ts";
 import { type CleanObserver, massRequest } from "./experiments/observe.ts";
 import type { Subject } from "./experiments/plan.ts";
 import { randomSource } from "./experiments/random.ts";
 import type { PreparedPrompt } from "./experiments/run.ts";
-import { type PoolingSpec, tokenGrid } from "./families/spec.ts";
+import { type ModelSpec, type PoolingSpec, tokenGrid, trailingTokens } from "./families/spec.ts";
 import type { AnalysisJob, ClipSource, Observations } from "./jobs.ts";
 import type { OpenModel } from "./runtime/model.ts";
 import { range } from "./trace/rows.ts";
@@ -30,6 +33,8 @@ export interface LoadedModel {
   readonly open: OpenModel;
   readonly tokenizer: Tokenizer;
   readonly images: ImageProcessorSpec;
+  /** The checkpoint's own chat template, in Jinja; undefined when it has none. */
+  readonly chatTemplate: string | undefined;
   readonly dtype: string;
 }
 
@@ -78,21 +83,82 @@ export interface RenderedRun {
 }
 
 /**
- * Renders and tokenises a job's prompt.
+ * Renders and tokenises a job's prompt before its clip is looked at: where the model's prompt tells
+ * frames' times, others stand in their place.
  *
  * @throws InputError when the prompt cannot be used.
  */
 export function preparePrompt(model: LoadedModel, job: AnalysisJob): RenderedRun {
+  const frames = job.clip.frames ?? job.prompt.frames ?? model.open.spec.frames;
+  return renderedRun(model, job.prompt, frames, unknownTimes(frames));
+}
+
+function renderedRun(
+  model: LoadedModel,
+  item: PromptItem,
+  frames: number,
+  times: ClipTimes,
+): RenderedRun {
   const { spec } = model.open;
-  const frames = job.clip.frames ?? job.prompt.frames ?? spec.frames;
-  const rendered = renderPrompt(job.prompt, {
-    template: spec.template,
-    placeholder: model.tokenizer.tokenText(spec.imageTokenId),
-  });
-  const tokens = tokenizePrompt(rendered, model.tokenizer, tokenGrid(spec, frames));
+  const rendered = renderFor(model, item, times);
+  const grid = { ...tokenGrid(spec, frames), trailing: trailingTokens(spec) };
+  const tokens = tokenizePrompt(rendered, model.tokenizer, grid);
   const { groups, length } = tokens;
   const { layers, heads } = spec.decoder;
   return { rendered, tokens, subject: { groups, length, layers: layers.length, heads }, frames };
+}
+
+/**
+ * A question as the model is asked it: by the template it names, or the model's default one, which
+ * for most families is the chat template in the checkpoint.
+ *
+ * @throws ModelError when the checkpoint has no chat template, or one that cannot be used.
+ * @throws InputError when the question cannot be laid out.
+ */
+export function renderFor(
+  model: Pick<LoadedModel, "folder" | "tokenizer" | "chatTemplate"> & {
+    readonly open: { readonly spec: ModelSpec };
+  },
+  item: PromptItem,
+  times: ClipTimes,
+): RenderedPrompt {
+  const { prompt } = model.open.spec;
+  const { tokenizer, chatTemplate } = model;
+  const placeholder = tokenizer.tokenText(prompt.videoTokenId);
+  const video = videoText(prompt.wording, placeholder, times);
+  const template = item.template ?? prompt.template;
+  if (template !== CHAT_TEMPLATE) return renderPrompt(item, { template, placeholder, video });
+  if (chatTemplate === undefined) {
+    throw new ModelError(
+      `${model.folder}: has no chat template (chat_template.jinja, or "chat_template" in a ` +
+        "processor's or tokenizer's file); give the question a template of its own, with {video} and {question}",
+    );
+  }
+  const { bosToken, eosToken } = tokenizer;
+  const { marker } = prompt;
+  return renderChat(item, {
+    template: chatTemplate,
+    bosToken,
+    eosToken,
+    placeholder,
+    marker,
+    video,
+  });
+}
+
+/** Frames a second that a model's processor assumes of pictures without a clock. */
+const ASSUMED_FPS = 24;
+
+/**
+ * What a prompt may say of a clip's times, as the models' processors reckon them: from frame numbers
+ * and the rate. A counterfactual order changes the frames that are shown, not the times told.
+ */
+function timesOf({ info, frames }: SampledVideo): ClipTimes {
+  const fps = info.fps ?? ASSUMED_FPS;
+  return {
+    frameSeconds: frames.map(({ index }) => index / fps),
+    durationSeconds: info.frameCount / fps,
+  };
 }
 
 /**
@@ -107,9 +173,8 @@ export async function prepareRun(
   sink: EventSink,
   signal: AbortSignal,
 ): Promise<PreparedRun> {
-  const { spec } = model.open;
   // The prompt is checked first: a mistake in it should not wait for the video.
-  const { rendered, tokens, subject, frames: wanted } = preparePrompt(model, job);
+  const { frames: wanted } = preparePrompt(model, job);
   const clip = withPromptRange(job);
 
   sink({ type: "progress", phase: "video", done: 0, total: 1 });
@@ -121,6 +186,7 @@ export async function prepareRun(
   const frames = reordered(sampled.frames, clip.order);
   sink({ type: "progress", phase: "video", done: 1, total: 1 });
 
+  const { rendered, tokens, subject } = renderedRun(model, job.prompt, wanted, timesOf(sampled));
   const pixels = preprocess(frames, model.images);
   const { tokens: video } = await cache.tokens(pixels.data, () =>
     model.open.videoTokens(pixels.data, frames.length, (done, total) => {
@@ -129,9 +195,8 @@ export async function prepareRun(
     }),
   );
   const embeddings = await model.open.embed(tokens.ids);
-  embeddings.set(video, tokens.videoStart * spec.decoder.hiddenSize);
+  placeVideo(embeddings, tokens, video);
 
-  const videoEnd = tokens.videoStart + video.length / spec.decoder.hiddenSize;
   const prompt = runPrompt(job.prompt, rendered, tokens);
   const truth = tokens.options.find(({ label }) => label === prompt.answer);
   return {
@@ -141,8 +206,7 @@ export async function prepareRun(
     truthId: truth?.tokenId,
     tokenText: (id) => model.tokenizer.tokenText(id),
     observer: (observe) => {
-      const { length, groups } = tokens;
-      return observerOf(observe, { length, groups, videoStart: tokens.videoStart, videoEnd });
+      return observerOf(observe, tokens);
     },
     subject,
     frames,
@@ -159,17 +223,31 @@ export async function prepareRun(
   };
 }
 
-/** What readings cover in a prompt: the lens all video tokens, `text` all positions after them. */
-function observerOf(
-  observe: Observations,
-  prompt: {
-    readonly length: number;
-    readonly groups: ReadonlyMap<string, Int32Array>;
-    readonly videoStart: number;
-    readonly videoEnd: number;
-  },
-): CleanObserver {
-  const { length, groups, videoStart, videoEnd } = prompt;
+/**
+ * Puts a video's tokens [video tokens, d] into the embeddings [S, d] of a prompt, in the place of
+ * their placeholders'.
+ */
+export function placeVideo(
+  embeddings: Float32Array,
+  tokens: PromptTokens,
+  video: Float32Array,
+): void {
+  const width = embeddings.length / tokens.length;
+  if (video.length !== tokens.video.length * width) {
+    throw new Error(`${video.length / width} video tokens for ${tokens.video.length} places`);
+  }
+  tokens.video.forEach((position, i) => {
+    embeddings.set(video.subarray(i * width, (i + 1) * width), position * width);
+  });
+}
+
+/**
+ * What readings cover in a prompt: the lens the tokens of all frames (a video token that belongs to
+ * none has no place to be drawn at), `text` all positions after the video.
+ */
+function observerOf(observe: Observations, prompt: PromptTokens): CleanObserver {
+  const { length, groups, video, grid } = prompt;
+  const videoEnd = (video.at(-1) ?? -1) + 1;
   const { attention } = observe;
   if (Array.isArray(attention)) {
     const outside = attention.find((row) => !Number.isInteger(row) || row < 0 || row >= length);
@@ -191,8 +269,7 @@ function observerOf(
       observe.lens === false
         ? undefined
         : {
-            start: videoStart,
-            end: videoEnd,
+            positions: video.subarray(0, grid.frames * grid.rows * grid.columns),
             ...(observe.lens === true ? USUAL_LENS : observe.lens),
           },
   };

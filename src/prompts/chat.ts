@@ -4,7 +4,7 @@ import { Template } from "@huggingface/jinja";
 import { InputError, ModelError } from "../engine/errors.ts";
 import type { PromptItem } from "./item.ts";
 import { layOutQuestion } from "./question-block.ts";
-import { assembled, type RenderedPrompt } from "./templates.ts";
+import { assembled, CHAT_TEMPLATE, type RenderedPrompt } from "./templates.ts";
 import { VIDEO_PLACEHOLDER } from "./words.ts";
 
 /** A chat template and the texts it may use. */
@@ -13,8 +13,12 @@ export interface ChatTemplate {
   readonly template: string;
   readonly bosToken?: string | undefined;
   readonly eosToken?: string | undefined;
-  /** What stands for the video in the rendered text; default `<image>`. */
+  /** The token that stands for the video in the model's vocabulary; default `<image>`. */
   readonly placeholder?: string | undefined;
+  /** What the template writes for the video; default the placeholder. */
+  readonly marker?: string | undefined;
+  /** What the model's processor writes in the marker's place; default the placeholder. */
+  readonly video?: string | undefined;
   /** Text of a system message; none when absent. */
   readonly system?: string | undefined;
 }
@@ -34,8 +38,11 @@ const CHOICE_ANSWER = "Best option:(";
 export function renderChat(item: PromptItem, chat: ChatTemplate): RenderedPrompt {
   const block = layOutQuestion(item);
   const placeholder = chat.placeholder ?? VIDEO_PLACEHOLDER;
-  if (block.text.includes(placeholder)) {
-    throw new InputError(`the question or an option contains ${placeholder}; take it out`);
+  const marker = chat.marker ?? placeholder;
+  const video = chat.video ?? placeholder;
+  const taken = [placeholder, marker].find((token) => block.text.includes(token));
+  if (taken !== undefined) {
+    throw new InputError(`the question or an option contains ${taken}; take it out`);
   }
   const choice = block.options.length > 0;
   const question = choice ? block.text + CHOICE_REQUEST : block.text;
@@ -43,7 +50,7 @@ export function renderChat(item: PromptItem, chat: ChatTemplate): RenderedPrompt
   let text: string;
   try {
     text = new Template(chat.template).render({
-      messages: [...system, { role: "user", content: userContent(chat, placeholder, question) }],
+      messages: [...system, { role: "user", content: userContent(chat, marker, question) }],
       bos_token: chat.bosToken ?? "",
       eos_token: chat.eosToken ?? "",
       add_generation_prompt: true,
@@ -53,25 +60,32 @@ export function renderChat(item: PromptItem, chat: ChatTemplate): RenderedPrompt
     throw new ModelError(`the model's chat template cannot be run: ${why}`);
   }
   if (choice) text += CHOICE_ANSWER;
-  const questionAt = text.indexOf(block.text);
-  if (questionAt < 0) throw new ModelError("the model's chat template does not show the question");
-  if (!text.includes(placeholder)) {
-    throw new ModelError(`the model's chat template does not show the video as ${placeholder}`);
+  const times = text.split(marker).length - 1;
+  if (times !== 1) {
+    const why = times === 0 ? "does not show the video" : `shows the video ${times} times`;
+    throw new ModelError(`the model's chat template ${why} (as ${marker})`);
+  }
+  // A function, because a replacement's text would give "$" a meaning.
+  text = text.replace(marker, () => video);
+  const questionAt = text.indexOf(block.text, text.indexOf(video) + video.length);
+  if (questionAt < 0) {
+    throw new ModelError("the model's chat template does not show the question after the video");
   }
   const hasBos = chat.bosToken !== undefined && text.startsWith(chat.bosToken);
   return assembled(item, block, {
     text,
     questionAt,
     placeholder,
-    template: "chat",
+    video,
+    template: CHAT_TEMPLATE,
     addSpecial: !hasBos,
   });
 }
 
 /** Templates of vision models take a list of parts; those of plain language models take a text. */
-function userContent(chat: ChatTemplate, placeholder: string, question: string) {
+function userContent(chat: ChatTemplate, marker: string, question: string) {
   const kind = ["video", "image"].find((part) => new RegExp(`['"]${part}['"]`).test(chat.template));
-  if (kind === undefined) return `${placeholder}\n${question}`;
+  if (kind === undefined) return `${marker}\n${question}`;
   return [{ type: kind }, { type: "text", text: question }];
 }
 

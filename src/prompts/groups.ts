@@ -10,6 +10,8 @@ export interface TokenGrid {
   readonly frames: number;
   readonly rows: number;
   readonly columns: number;
+  /** Video tokens after the frames' that belong to no frame; default none. */
+  readonly trailing?: number | undefined;
 }
 
 /** A prompt as the decoder's sequence of S positions. */
@@ -20,6 +22,8 @@ export interface PromptTokens {
   readonly length: number;
   /** First video position. */
   readonly videoStart: number;
+  /** Every video position, in the order of the video's tokens. */
+  readonly video: Int32Array;
   readonly grid: TokenGrid;
   /** Every position that is not a video token, with its token for the eye. */
   readonly text: RunTokens["text"];
@@ -30,10 +34,11 @@ export interface PromptTokens {
 }
 
 /**
- * Tokenises a prompt as one string, puts the video's tokens in the place of its placeholder, and
+ * Tokenises a prompt as one string, puts the video's tokens in the place of its placeholders, and
  * finds the positions of every token group: a token belongs to a group if any of its characters
- * does. `system` is everything before the video (the tokenizer's own first token included), `last`
- * the last position.
+ * does. `system` is everything before the video (the tokenizer's own first token included),
+ * `frame-text` what the model's processor writes between and after frames (only where it does),
+ * `last` the last position. A video token that belongs to no frame is in `video` alone.
  *
  * @throws ModelError when the placeholder is not one token of this vocabulary.
  * @throws InputError when a group has no token of its own, or an option's letter has none.
@@ -44,59 +49,84 @@ export function tokenizePrompt(
   grid: TokenGrid,
 ): PromptTokens {
   const { ids: textIds, ranges } = tokenizer.encode(prompt.text, { addSpecial: prompt.addSpecial });
-  const videoStart = placeholderPosition(prompt, tokenizer, textIds);
+  const placeholders = placeholderTokens(prompt, tokenizer, textIds);
   const perFrame = grid.rows * grid.columns;
-  const video = grid.frames * perFrame;
-  const shift = video - 1;
-  const length = textIds.length + shift;
-  const position = (token: number) => (token > videoStart ? token + shift : token);
-
-  const ids = new Int32Array(length).fill(textIds[videoStart] ?? 0);
-  const text: RunTokens["text"] = [];
-  textIds.forEach((id, token) => {
-    ids[position(token)] = id;
-    if (token !== videoStart) {
-      text.push({ position: position(token), id, text: tokenizer.tokenText(id) });
-    }
+  const inFrames = grid.frames * perFrame;
+  const trailing = grid.trailing ?? 0;
+  const counts = placeholders.map((_, i) => {
+    const share = Math.floor(inFrames / placeholders.length);
+    return share + (i === placeholders.length - 1 ? trailing : 0);
   });
+
+  const ids: number[] = [];
+  const text: RunTokens["text"] = [];
+  const video: number[] = [];
+  const positions = textIds.map((id, token) => {
+    const position = ids.length;
+    const count = counts[placeholders.indexOf(token)];
+    if (count === undefined) {
+      text.push({ position, id, text: tokenizer.tokenText(id) });
+      ids.push(id);
+    }
+    for (let i = 0; i < (count ?? 0); i++) {
+      video.push(ids.length);
+      ids.push(id);
+    }
+    return position;
+  });
+  const length = ids.length;
+  const [videoStart = 0] = video;
 
   const groups = new Map<string, Int32Array>();
   groups.set("system", run(0, videoStart));
-  groups.set("video", run(videoStart, video));
+  groups.set("video", Int32Array.from(video));
   for (let frame = 0; frame < grid.frames; frame++) {
-    groups.set(`frame:${frame}`, run(videoStart + frame * perFrame, perFrame));
+    const tokens = video.slice(frame * perFrame, (frame + 1) * perFrame);
+    groups.set(`frame:${frame}`, Int32Array.from(tokens));
   }
   for (const [name, wanted] of prompt.ranges) {
     if (name === "system") continue;
-    const tokens = tokensInRanges(ranges, wanted);
+    const tokens = tokensInRanges(ranges, wanted).filter((token) => !placeholders.includes(token));
     if (tokens.length === 0 && wanted.length > 0) {
       throw new InputError(`the tokenizer gives no token of its own to the prompt's "${name}"`);
     }
-    groups.set(name, Int32Array.from(tokens, position));
+    groups.set(
+      name,
+      Int32Array.from(tokens, (token) => positions[token] ?? 0),
+    );
   }
   groups.set("last", run(length - 1, 1));
   const options = prompt.options.map((option) => ({
     ...option,
     tokenId: tokenizer.nextTokenId(prompt.text, option.label),
   }));
-  return { ids, length, videoStart, grid, text, groups, options };
+  return {
+    ids: Int32Array.from(ids),
+    length,
+    videoStart,
+    video: Int32Array.from(video),
+    grid,
+    text,
+    groups,
+    options,
+  };
 }
 
-function placeholderPosition(
+/** Indices of the tokens that stand for the video. */
+function placeholderTokens(
   prompt: RenderedPrompt,
   tokenizer: Tokenizer,
   ids: readonly number[],
-): number {
+): number[] {
   const id = tokenizer.idOf(prompt.placeholder);
   const found = ids.flatMap((token, i) => (token === id ? [i] : []));
-  const [position] = found;
-  if (id === undefined || position === undefined || found.length !== 1) {
+  if (id === undefined || found.length !== prompt.placeholders) {
     throw new ModelError(
       `the model's tokenizer does not have ${prompt.placeholder} as one token that stands for ` +
         `the video (found ${found.length} in the prompt); is tokenizer.json the model's own?`,
     );
   }
-  return position;
+  return found;
 }
 
 function run(start: number, count: number): Int32Array {
@@ -135,11 +165,12 @@ export function positionsOf(spans: readonly (readonly [start: number, end: numbe
 
 /** What the run's first event says of the tokens. */
 export function runTokens(tokens: PromptTokens): RunTokens {
+  const { grid } = tokens;
   return {
     length: tokens.length,
     text: tokens.text,
     groups: [...tokens.groups].map(([name, positions]) => ({ name, spans: spansOf(positions) })),
-    grid: { ...tokens.grid },
+    grid: { frames: grid.frames, rows: grid.rows, columns: grid.columns },
   };
 }
 

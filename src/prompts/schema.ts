@@ -20,7 +20,7 @@ const sampling = {
   template: nonBlank("template")
     .optional()
     .describe(
-      "Name of a prompt template (pllava), or a text with {video}, {question} and, if wanted, {system}.",
+      "Name of a prompt template (pllava; chat, the model's own), or a text with {video}, {question} and, if wanted, {system}.",
     ),
 };
 

@@ -6,9 +6,11 @@ import { SYSTEM_TEXT, VIDEO_PLACEHOLDER } from "./words.ts";
 
 /** A prompt as one string, and where its groups stand in it. */
 export interface RenderedPrompt {
-  /** The whole prompt; `placeholder` stands in it for the video, exactly once. */
+  /** The whole prompt; `placeholder` stands in it for each run of video tokens. */
   readonly text: string;
   readonly placeholder: string;
+  /** How often it does: once, or once a frame where the model has text between frames. */
+  readonly placeholders: number;
   /** Name of the template, "custom" for one written in a prompt file, "chat" for the model's own. */
   readonly template: string;
   readonly question: string;
@@ -38,18 +40,28 @@ const TEMPLATES: Readonly<Record<string, NamedTemplate>> = {
       "{system} USER: {video}\n USER: {question} \nOnly give the best option. ASSISTANT:Best option:(",
     open: "{system} USER: {video}\n USER: {question} ASSISTANT:",
   },
+  /** The turns SmolVLM2's own processor lays out when there is a video. */
+  smolvlm: {
+    choice:
+      "<|im_start|>User: {video}{question} \nOnly give the best option.<end_of_utterance>\nAssistant: Best option:(",
+    open: "<|im_start|>User: {video}{question}<end_of_utterance>\nAssistant:",
+  },
 };
 
-export const TEMPLATE_NAMES: readonly string[] = Object.keys(TEMPLATES);
 export const DEFAULT_TEMPLATE = "pllava";
+/** Name of the checkpoint's own chat template, which is none of the templates here. */
+export const CHAT_TEMPLATE = "chat";
+export const TEMPLATE_NAMES: readonly string[] = [...Object.keys(TEMPLATES), CHAT_TEMPLATE];
 
 const PLACEHOLDERS = ["system", "question", "video"] as const;
 
 export interface RenderOptions {
   /** Template of a question that names none: the model family's. */
   readonly template?: string | undefined;
-  /** What stands for the video in the model's vocabulary; default `<image>`. */
+  /** The token that stands for the video in the model's vocabulary; default `<image>`. */
   readonly placeholder?: string | undefined;
+  /** What the model's processor writes for the video, placeholders in it; default one placeholder. */
+  readonly video?: string | undefined;
   readonly system?: string | undefined;
 }
 
@@ -72,7 +84,7 @@ export function renderPrompt(item: PromptItem, options: RenderOptions = {}): Ren
   const values = {
     system: options.system ?? SYSTEM_TEXT,
     question: block.text,
-    video: placeholder,
+    video: options.video ?? placeholder,
   };
   let text = "";
   let questionAt = 0;
@@ -85,6 +97,7 @@ export function renderPrompt(item: PromptItem, options: RenderOptions = {}): Ren
     text,
     questionAt,
     placeholder,
+    video: values.video,
     template: named === undefined ? "custom" : wanted,
     addSpecial: true,
   });
@@ -92,7 +105,7 @@ export function renderPrompt(item: PromptItem, options: RenderOptions = {}): Ren
 
 /** What is wrong with a template's name or text; undefined when nothing is. */
 export function templateProblem(template: string): string | undefined {
-  if (Object.hasOwn(TEMPLATES, template)) return undefined;
+  if (TEMPLATE_NAMES.includes(template)) return undefined;
   const names = [...template.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
   if (names.length === 0) {
     return (
@@ -116,7 +129,7 @@ export function templateProblem(template: string): string | undefined {
 /**
  * A prompt from its finished text and the place of its question block.
  *
- * @throws InputError when the video's placeholder does not stand in it exactly once.
+ * @throws InputError when the placeholder stands in it elsewhere than in the video's words.
  */
 export function assembled(
   item: PromptItem,
@@ -125,21 +138,30 @@ export function assembled(
     readonly text: string;
     readonly questionAt: number;
     readonly placeholder: string;
+    /** What stands for the video, with as many placeholders as there are runs of video tokens. */
+    readonly video: string;
     readonly template: string;
     readonly addSpecial: boolean;
   },
 ): RenderedPrompt {
   const { text, placeholder } = made;
   const times = text.split(placeholder).length - 1;
-  if (times !== 1) {
+  const placeholders = made.video.split(placeholder).length - 1;
+  if (times !== placeholders) {
+    const wanted = placeholders === 1 ? "exactly once" : `${placeholders} times`;
     throw new InputError(
-      `the prompt must have ${placeholder} exactly once, for the video, but has it ${times} times` +
+      `the prompt must have ${placeholder} ${wanted}, for the video, but has it ${times} times` +
         (block.text.includes(placeholder) ? "; take it out of the question and its options" : ""),
     );
   }
   const ranges = new Map<string, readonly CharRange[]>([
     ["system", [{ start: 0, end: text.indexOf(placeholder) }]],
   ]);
+  if (placeholders > 1) {
+    const video = text.indexOf(made.video);
+    const from = text.indexOf(placeholder) + placeholder.length;
+    ranges.set("frame-text", [{ start: from, end: video + made.video.length }]);
+  }
   for (const [name, inBlock] of block.ranges) {
     ranges.set(
       name,
@@ -152,6 +174,7 @@ export function assembled(
   return {
     text,
     placeholder,
+    placeholders,
     template: made.template,
     question: item.question,
     options: block.options,

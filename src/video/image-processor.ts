@@ -1,5 +1,6 @@
 import { ConfigReader } from "../engine/checkpoint/config.ts";
 import { ModelError } from "../engine/errors.ts";
+import type { FrameProcessor } from "../engine/families/spec.ts";
 import type { Resample } from "./pillow-resize.ts";
 
 /** Per channel: red, green, blue. */
@@ -10,10 +11,19 @@ export interface Size {
   readonly height: number;
 }
 
+/** To this exact size; until the shorter side has this length; or until the longer one has. */
+export type ResizeStep =
+  | Size
+  | { readonly shortestEdge: number }
+  | {
+      /** The shorter side follows, an odd length made even by one more pixel. */
+      readonly longestEdge: number;
+    };
+
 /** What a model's `preprocessor_config.json` does to a frame, in this order; null: left out. */
 export interface ImageProcessorSpec {
-  /** To this exact size, or until the shorter side has this length. */
-  readonly resize: Size | { readonly shortestEdge: number } | null;
+  /** To these sizes, one after another: none, one, or two where the processor resizes twice. */
+  readonly resize: readonly ResizeStep[];
   readonly resample: Resample;
   /** The middle of the picture, with black around it where the picture is smaller. */
   readonly crop: Size | null;
@@ -74,84 +84,216 @@ const KNOWN = new Set([
   "device",
 ]);
 
-/** CLIPImageProcessor's own values for keys that the file leaves out. */
-const CLIP_SIZE = 224;
+/** Keys of video processors that say nothing about a frame's values: frames are sampled by us. */
+const SAMPLING = [
+  "video_processor_type",
+  "do_sample_frames",
+  "num_frames",
+  "fps",
+  "video_metadata",
+  "return_metadata",
+];
+/** Keys that say something of stills alone, in files that stand in for a video processor's. */
+const VIDEO_KNOWN: Readonly<Record<FrameProcessor, ReadonlySet<string>>> = {
+  clip: new Set(),
+  "llava-next-video": new Set(SAMPLING),
+  "llava-onevision": new Set([...SAMPLING, "num_image_tokens", "vision_feature_select_strategy"]),
+  internvl: new Set([
+    ...SAMPLING,
+    "initial_shift",
+    "crop_to_patches",
+    "min_patches",
+    "max_patches",
+  ]),
+  smolvlm: new Set([
+    ...SAMPLING,
+    "video_sampling",
+    "max_image_size",
+    "do_image_splitting",
+    "return_row_col_info",
+  ]),
+};
+/** Side of the square that SmolVLM's class squeezes a frame into. */
+const SMOLVLM_SIDE = 364;
+
+/** What a processor's class does when its file does not say. */
+interface Defaults {
+  /** Values of `image_processor_type`, or of `video_processor_type` for a video processor. */
+  readonly types: ReadonlySet<string>;
+  readonly size: ResizeStep;
+  /** Middle part that is kept; null: no part is cut off. */
+  readonly crop: Size | null;
+  readonly resample: Resample;
+  readonly mean: Channels;
+  readonly std: Channels;
+}
+
 const CLIP_MEAN: Channels = [0.48145466, 0.4578275, 0.40821073];
 const CLIP_STD: Channels = [0.26862954, 0.26130258, 0.27577711];
+const HALVES: Channels = [0.5, 0.5, 0.5];
+
+function square(side: number): Size {
+  return { width: side, height: side };
+}
+
+const DEFAULTS: Readonly<Record<FrameProcessor, Defaults>> = {
+  clip: {
+    types: PROCESSORS,
+    size: { shortestEdge: 224 },
+    crop: square(224),
+    resample: "bicubic",
+    mean: CLIP_MEAN,
+    std: CLIP_STD,
+  },
+  "llava-next-video": {
+    types: new Set(["LlavaNextVideoVideoProcessor", "LlavaNextVideoImageProcessor"]),
+    size: { shortestEdge: 224 },
+    crop: square(224),
+    resample: "bicubic",
+    mean: CLIP_MEAN,
+    std: CLIP_STD,
+  },
+  "llava-onevision": {
+    types: new Set(["LlavaOnevisionVideoProcessor"]),
+    size: square(384),
+    crop: null,
+    resample: "bicubic",
+    mean: CLIP_MEAN,
+    std: CLIP_STD,
+  },
+  internvl: {
+    types: new Set(["InternVLVideoProcessor"]),
+    size: square(384),
+    crop: null,
+    resample: "bicubic",
+    mean: CLIP_MEAN,
+    std: CLIP_STD,
+  },
+  smolvlm: {
+    types: new Set(["SmolVLMVideoProcessor"]),
+    size: { longestEdge: 4 * 364 },
+    crop: null,
+    resample: "lanczos",
+    mean: HALVES,
+    std: HALVES,
+  },
+};
 
 /**
- * Reads the content of a `preprocessor_config.json` with the meaning CLIPImageProcessor gives it.
+ * Reads a processor's settings with the meaning its class gives them: the content of a
+ * `preprocessor_config.json` for CLIP's image processor, of a video processor's file for the others.
  *
  * @param file named in errors
+ * @param processor whose rules; CLIPImageProcessor's by default
  * @throws ModelError naming the key and the value that cannot be used
  */
-export function parseImageProcessor(json: unknown, file: string): ImageProcessorSpec {
+export function parseImageProcessor(
+  json: unknown,
+  file: string,
+  processor: FrameProcessor = "clip",
+): ImageProcessorSpec {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new ModelError(`${file}: is not a JSON object; copy or download it again`);
   }
   const config = new ConfigReader(json as Record<string, unknown>, file);
-  const type = config.has("image_processor_type")
-    ? "image_processor_type"
-    : "feature_extractor_type";
-  if (config.has(type) && !PROCESSORS.has(config.text(type))) {
-    throw config.refuse(type, `one of these is needed: ${[...PROCESSORS].join(", ")}`);
-  }
+  const defaults = DEFAULTS[processor];
+  checkType(config, processor, defaults);
   for (const [key, value] of Object.entries(json)) {
     const off = value === null || value === false;
-    if (!KNOWN.has(key) && !off) throw config.refuse(key, "this step is not supported");
+    if (!KNOWN.has(key) && !VIDEO_KNOWN[processor].has(key) && !off) {
+      throw config.refuse(key, "this step is not supported");
+    }
   }
-  if (config.text(type, "").startsWith("LlavaImageProcessor") && config.flag("do_pad", false)) {
-    throw config.refuse("do_pad", "padding to a square before the resize is not supported");
-  }
+  const crops = config.flag("do_center_crop", defaults.crop !== null);
   return {
-    resize: config.flag("do_resize", true) ? readResize(config) : null,
-    resample: readResample(config),
-    crop: config.flag("do_center_crop", true) ? readCrop(config) : null,
+    resize: config.flag("do_resize", true) ? readResizes(config, processor, defaults) : [],
+    resample: readResample(config, defaults),
+    crop: crops ? readCrop(config, defaults) : null,
     rescaleFactor: config.flag("do_rescale", true)
       ? config.number("rescale_factor", 1 / 255)
       : null,
     normalize: config.flag("do_normalize", true)
-      ? { mean: readMean(config), std: readStd(config) }
+      ? { mean: readChannels(config, "image_mean", defaults.mean), std: readStd(config, defaults) }
       : null,
   };
 }
 
-function readResize(config: ConfigReader): NonNullable<ImageProcessorSpec["resize"]> {
-  if (!config.has("size")) return { shortestEdge: CLIP_SIZE };
-  if (typeof config.raw("size") === "number") return { shortestEdge: config.size("size") };
-  const size = config.section("size");
-  const keys = Object.keys(config.raw("size") as object);
+/**
+ * A file of a still-image processor may stand in for a video processor's, which then takes its
+ * numbers; a file of another video processor may not.
+ */
+function checkType(config: ConfigReader, processor: FrameProcessor, { types }: Defaults): void {
+  if (processor !== "clip") {
+    const type = "video_processor_type";
+    if (config.has(type) && !types.has(config.text(type))) {
+      throw config.refuse(type, `one of these is needed: ${[...types].join(", ")}`);
+    }
+    return;
+  }
+  const type = config.has("image_processor_type")
+    ? "image_processor_type"
+    : "feature_extractor_type";
+  if (config.has(type) && !types.has(config.text(type))) {
+    throw config.refuse(type, `one of these is needed: ${[...types].join(", ")}`);
+  }
+  if (config.text(type, "").startsWith("LlavaImageProcessor") && config.flag("do_pad", false)) {
+    throw config.refuse("do_pad", "padding to a square before the resize is not supported");
+  }
+}
+
+function readResizes(
+  config: ConfigReader,
+  processor: FrameProcessor,
+  defaults: Defaults,
+): ResizeStep[] {
+  if (processor !== "smolvlm") return [readResize(config, defaults)];
+  // SmolVLM's video processor: to the size of its sampling rules, then squeezed into a square.
+  const sampling = config.section("video_sampling");
+  const first = sampling.has("video_size")
+    ? readResize(sampling, defaults, "video_size")
+    : readResize(config, defaults);
+  const side = config.has("max_image_size")
+    ? config.section("max_image_size").size("longest_edge")
+    : SMOLVLM_SIDE;
+  const step = "longestEdge" in first ? { longestEdge: Math.min(first.longestEdge, 4096) } : first;
+  return [step, square(side)];
+}
+
+function readResize(config: ConfigReader, defaults: Defaults, key = "size"): ResizeStep {
+  if (!config.has(key)) return defaults.size;
+  if (typeof config.raw(key) === "number") {
+    const length = config.size(key);
+    return "shortestEdge" in defaults.size ? { shortestEdge: length } : square(length);
+  }
+  const size = config.section(key);
+  const keys = Object.entries(config.raw(key) as object).filter(([, value]) => value !== null);
   if (keys.length === 1 && size.has("shortest_edge")) {
     return { shortestEdge: size.size("shortest_edge") };
+  }
+  if (keys.length === 1 && size.has("longest_edge") && "longestEdge" in defaults.size) {
+    return { longestEdge: size.size("longest_edge") };
   }
   if (keys.length === 2 && size.has("height") && size.has("width")) {
     return { width: size.size("width"), height: size.size("height") };
   }
-  throw config.refuse("size", 'a number, {"shortest_edge"} or {"height", "width"} is needed');
+  throw config.refuse(key, 'a number, {"shortest_edge"} or {"height", "width"} is needed');
 }
 
-function readCrop(config: ConfigReader): Size {
-  const side = config.has("crop_size") ? config.raw("crop_size") : CLIP_SIZE;
-  if (typeof side === "number") {
-    const checked = config.size("crop_size", CLIP_SIZE);
-    return { width: checked, height: checked };
-  }
-  const crop = config.section("crop_size");
-  return { width: crop.size("width"), height: crop.size("height") };
+function readCrop(config: ConfigReader, { crop }: Defaults): Size {
+  if (!config.has("crop_size") && crop !== null) return crop;
+  if (typeof config.raw("crop_size") === "number") return square(config.size("crop_size"));
+  const size = config.section("crop_size");
+  return { width: size.size("width"), height: size.size("height") };
 }
 
-function readResample(config: ConfigReader): Resample {
-  const resample = RESAMPLES[config.number("resample", RESAMPLES.indexOf("bicubic"))];
+function readResample(config: ConfigReader, defaults: Defaults): Resample {
+  const resample = RESAMPLES[config.number("resample", RESAMPLES.indexOf(defaults.resample))];
   if (resample === undefined) throw config.refuse("resample", "one of Pillow's 0 to 5 is needed");
   return resample;
 }
 
-function readMean(config: ConfigReader): Channels {
-  return readChannels(config, "image_mean", CLIP_MEAN);
-}
-
-function readStd(config: ConfigReader): Channels {
-  const std = readChannels(config, "image_std", CLIP_STD);
+function readStd(config: ConfigReader, defaults: Defaults): Channels {
+  const std = readChannels(config, "image_std", defaults.std);
   if (std.some((value) => value <= 0)) throw config.refuse("image_std", "must be above 0");
   return std;
 }

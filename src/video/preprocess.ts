@@ -1,5 +1,5 @@
 import { InputError } from "../engine/errors.ts";
-import type { ImageProcessorSpec, Size } from "./image-processor.ts";
+import type { ImageProcessorSpec, ResizeStep, Size } from "./image-processor.ts";
 import { pillowResize } from "./pillow-resize.ts";
 import type { RgbImage } from "./types.ts";
 
@@ -20,7 +20,8 @@ export interface Rectangle {
 
 /**
  * Prepares frames for a model, with the values its own processor gives (CLIPImageProcessor over
- * Pillow): resize, centre crop, rescale, normalise, each in the processor's own precision.
+ * Pillow; video processors agree with it to a step of the 8-bit picture): resize, centre crop,
+ * rescale, normalise, each in the processor's own precision.
  *
  * @returns [N, 3, H, W]
  * @throws InputError when frames of different sizes come out different, and so make no one tensor
@@ -61,15 +62,28 @@ export function cropRectangle(frame: Size, spec: ImageProcessorSpec): Rectangle 
   return { x: left * scaleX, y: top * scaleY, width: width * scaleX, height: height * scaleY };
 }
 
-function resizedSize({ width, height }: Size, { resize }: ImageProcessorSpec): Size {
-  if (resize === null) return { width, height };
-  if ("width" in resize) return { width: resize.width, height: resize.height };
-  const { shortestEdge: edge } = resize;
+/** Size after every resize. */
+function resizedSize(frame: Size, { resize }: ImageProcessorSpec): Size {
+  return resize.reduce(sizeAfter, { width: frame.width, height: frame.height });
+}
+
+function sizeAfter({ width, height }: Size, step: ResizeStep): Size {
+  if ("width" in step) return { width: step.width, height: step.height };
   // Multiplied before it is divided, and cut, as the reference does.
-  const other = (long: number, short: number) => Math.trunc((edge * long) / short);
-  return width <= height
-    ? { width: edge, height: other(height, width) }
-    : { width: other(width, height), height: edge };
+  const other = (edge: number, long: number, short: number) => Math.trunc((edge * long) / short);
+  if ("shortestEdge" in step) {
+    const { shortestEdge: edge } = step;
+    return width <= height
+      ? { width: edge, height: other(edge, height, width) }
+      : { width: other(edge, width, height), height: edge };
+  }
+  const { longestEdge: edge } = step;
+  // Divided by the aspect ratio here, as this reference does.
+  const even = (length: number) => Math.max(1, length + (length % 2));
+  const ratio = width / height;
+  return width >= height
+    ? { width: edge, height: even(Math.trunc(edge / ratio)) }
+    : { width: even(Math.trunc(edge * ratio)), height: edge };
 }
 
 /** The crop in the resized picture; a negative left or top is a border of that width. */
@@ -96,7 +110,11 @@ function resizedAndCropped(frame: RgbImage, spec: ImageProcessorSpec): Uint8Arra
   const width = Math.min(box.width, resized.width);
   const height = Math.min(box.height, resized.height);
   const window = { left, top, width, height };
-  const pixels = pillowResize(frame, resized.width, resized.height, spec.resample, window);
+  const source = spec.resize.slice(0, -1).reduce((picture: RgbImage, step) => {
+    const { width, height } = sizeAfter(picture, step);
+    return { width, height, data: pillowResize(picture, width, height, spec.resample) };
+  }, frame);
+  const pixels = pillowResize(source, resized.width, resized.height, spec.resample, window);
   if (width === box.width && height === box.height) return pixels;
   const bordered = new Uint8Array(box.width * box.height * 3);
   for (let y = 0; y < height; y++) {

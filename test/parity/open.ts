@@ -28,7 +28,9 @@ export async function openCase(name: CaseName, mapped = false): Promise<OpenCase
     frames === undefined || rows === undefined || columns === undefined
       ? undefined
       : { frames, rows, columns };
-  const model = await OpenModel.open({ ...spec, pooling }, SETTINGS, !mapped);
+  const { connector } = spec;
+  const pooled = connector.kind === "mlp-pool" ? { ...connector, pooling } : connector;
+  const model = await OpenModel.open({ ...spec, connector: pooled }, SETTINGS, !mapped);
   return { ...fixture, model, tokenizer: await openTokenizer(fixture.folder) };
 }
 

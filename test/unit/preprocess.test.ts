@@ -139,7 +139,7 @@ const parse = (changes: object) => parseImageProcessor({ ...CONFIG, ...changes }
 
 test("what the file leaves out has the values of CLIPImageProcessor", () => {
   assert.deepEqual(parseImageProcessor({}, "the file"), {
-    resize: { shortestEdge: 224 },
+    resize: [{ shortestEdge: 224 }],
     resample: "bicubic",
     crop: { width: 224, height: 224 },
     rescaleFactor: 1 / 255,
@@ -151,8 +151,8 @@ test("what the file leaves out has the values of CLIPImageProcessor", () => {
 });
 
 test("sizes, switches and numbers are read in all their forms", () => {
-  assert.deepEqual(parse({ size: { shortest_edge: 9 } }).resize, { shortestEdge: 9 });
-  assert.deepEqual(parse({ size: { height: 9, width: 7 } }).resize, { height: 9, width: 7 });
+  assert.deepEqual(parse({ size: { shortest_edge: 9 } }).resize, [{ shortestEdge: 9 }]);
+  assert.deepEqual(parse({ size: { height: 9, width: 7 } }).resize, [{ height: 9, width: 7 }]);
   assert.deepEqual(parse({ crop_size: { height: 9, width: 7 } }).crop, { height: 9, width: 7 });
   assert.deepEqual(parse({ image_mean: 0.5 }).normalize?.mean, [0.5, 0.5, 0.5]);
   assert.equal(parse({ resample: 2 }).resample, "bilinear");
@@ -167,7 +167,7 @@ test("sizes, switches and numbers are read in all their forms", () => {
     image_processor_type: "LlavaNextImageProcessor",
   });
   assert.deepEqual(off, {
-    resize: null,
+    resize: [],
     resample: "bicubic",
     crop: null,
     rescaleFactor: null,

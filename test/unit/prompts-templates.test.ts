@@ -102,7 +102,11 @@ test("placeholders inside a question are text", () => {
 });
 
 const BAD: readonly (readonly [what: string, item: Partial<PromptItem>, message: RegExp])[] = [
-  ["an unknown template name", { template: "llava" }, /"llava" is neither a name \(pllava\) nor/],
+  [
+    "an unknown template name",
+    { template: "llava" },
+    /"llava" is neither a name \(pllava, smolvlm, chat\) nor/,
+  ],
   ["a template without a video", { template: "{question}" }, /\{video\} exactly once.* 0 times/],
   ["a template without a question", { template: "{video}" }, /\{question\} exactly once/],
   ["two videos", { template: "{video}{video}{question}" }, /\{video\} exactly once.* 2 times/],

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelError } from "../errors.ts";
 
@@ -114,4 +114,12 @@ export async function readJsonFile(folder: string, name: string): Promise<JsonFi
 export async function readConfig(folder: string, name: string): Promise<ConfigReader> {
   const { file, value } = await readJsonFile(folder, name);
   return new ConfigReader(value, file);
+}
+
+/** Whether a model folder has a file of this name. */
+export async function fileExists(folder: string, name: string): Promise<boolean> {
+  return access(join(folder, name)).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,3 +1,4 @@
+import { spansOf } from "../../prompts/groups.ts";
 import type {
   AnswerReading,
   EventSink,
@@ -21,8 +22,8 @@ export type TokenText = (id: number) => string;
 
 /** The video positions whose lens is read, and how. */
 export interface LensRequest extends LensOptions {
-  readonly start: number;
-  readonly end: number;
+  /** Ascending. */
+  readonly positions: Int32Array;
 }
 
 /** What each layer of a run is asked. */
@@ -103,9 +104,11 @@ export class LayerReader {
 
   async #lens(lens: LensRequest, state: ObservedLayer, isLast: boolean): Promise<LensReading> {
     const width = this.#model.spec.decoder.hiddenSize;
-    const count = lens.end - lens.start;
+    const count = lens.positions.length;
     const rows = new Float32Array(count * width);
-    for (let i = 0; i < count; i++) rows.set(state.row(lens.start + i), i * width);
+    lens.positions.forEach((position, i) => {
+      rows.set(state.row(position), i * width);
+    });
     const norm = lens.norm || isLast;
     const read = await unembed(this.#model, rows, new Array<boolean>(count).fill(norm), {
       k: TOP_K,
@@ -114,7 +117,7 @@ export class LayerReader {
     });
     this.#name(read.topIds);
     return {
-      positions: [[lens.start, lens.end]],
+      positions: spansOf(lens.positions),
       norm: lens.norm,
       unembedding: lens.unembedding,
       ids: { dtype: "i32", shape: [count, read.k], data: read.topIds },

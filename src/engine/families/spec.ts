@@ -16,7 +16,7 @@ export interface LayerNormWeights {
 
 export type Activation = "quick_gelu" | "gelu" | "gelu_tanh" | "silu" | "relu";
 
-/** One layer of a CLIP-style vision encoder (pre-norm, biased projections). */
+/** One pre-norm layer of a vision encoder. */
 export interface VisionLayerWeights {
   readonly norm1: LayerNormWeights;
   readonly query: LinearWeights;
@@ -26,9 +26,12 @@ export interface VisionLayerWeights {
   readonly norm2: LayerNormWeights;
   readonly up: LinearWeights;
   readonly down: LinearWeights;
+  /** InternViT's layer scale, [hidden] each: factors on what attention and MLP add. */
+  readonly scale1?: LocatedTensor | undefined;
+  readonly scale2?: LocatedTensor | undefined;
 }
 
-/** A CLIP vision tower, run on each frame by itself. */
+/** A vision tower (CLIP, SigLIP or InternViT), run on each frame by itself. */
 export interface VisionSpec {
   readonly hiddenSize: number;
   readonly heads: number;
@@ -37,16 +40,20 @@ export interface VisionSpec {
   readonly patchSize: number;
   readonly normEps: number;
   readonly activation: Activation;
-  /** Whether the class token is kept ("full") or dropped ("default"). */
+  /** [hidden, 3, patch, patch], with or without a bias. */
+  readonly patchEmbedding: LinearWeights;
+  /** Of `hidden` elements; absent: the tower has no class token (SigLIP). */
+  readonly classEmbedding: LocatedTensor | undefined;
+  /** Whether the class token is kept ("full") or dropped ("default"); false where there is none. */
   readonly keepsClassToken: boolean;
-  /** [hidden, 3, patch, patch], no bias. */
-  readonly patchEmbedding: LocatedTensor;
-  readonly classEmbedding: LocatedTensor;
-  /** [patches + 1, hidden] */
+  /** [patches (+ 1 with a class token), hidden], possibly behind an axis of one. */
   readonly positionEmbedding: LocatedTensor;
-  readonly preNorm: LayerNormWeights;
+  /** CLIP's norm before the first layer. */
+  readonly preNorm: LayerNormWeights | undefined;
   /** The layers that run: those after the selected feature layer are never computed. */
   readonly layers: readonly VisionLayerWeights[];
+  /** A norm after the last layer, only where the model reads its features after it. */
+  readonly postNorm: LayerNormWeights | undefined;
 }
 
 /** Two linear layers with an activation between: vision width to decoder width. */
@@ -63,12 +70,81 @@ export interface PoolingSpec {
   readonly columns: number;
 }
 
-/** One layer of a Llama-style decoder. */
+/** How a frame's patch features become video tokens of the decoder's width. */
+export type ConnectorSpec =
+  | {
+      /** PLLaVA: MLP, then average pooling over time, rows and columns; none: every token is kept. */
+      readonly kind: "mlp-pool";
+      readonly projector: ProjectorSpec;
+      readonly pooling: PoolingSpec | undefined;
+    }
+  | {
+      /** LLaVA-NeXT-Video: pooling of stride x stride patches in vision width, then MLP. */
+      readonly kind: "pool-mlp";
+      readonly mode: "average" | "max";
+      readonly stride: number;
+      readonly projector: ProjectorSpec;
+    }
+  | {
+      /** LLaVA-OneVision: MLP, bilinear resize to half the grid; the video ends with `newline` [d]. */
+      readonly kind: "mlp-resize";
+      readonly projector: ProjectorSpec;
+      readonly newline: LocatedTensor;
+    }
+  | {
+      /** InternVL: factor x factor patches side by side in one vector, LayerNorm, MLP. */
+      readonly kind: "shuffle-mlp";
+      readonly factor: number;
+      readonly norm: LayerNormWeights;
+      readonly projector: ProjectorSpec;
+    }
+  | {
+      /** SmolVLM: factor x factor patches side by side in one vector, one matrix. */
+      readonly kind: "shuffle-linear";
+      readonly factor: number;
+      readonly linear: LinearWeights;
+    };
+
+/**
+ * What the model's own processor writes in place of a video. The placeholder token is repeated for
+ * every video token; all other words and tokens are text.
+ */
+export type VideoWording =
+  /** One run of placeholders. */
+  | { readonly kind: "run" }
+  /** InternVL: each frame numbered from 1, between an opening and a closing token, one a line. */
+  | { readonly kind: "numbered"; readonly open: string; readonly close: string }
+  /** SmolVLM: how many frames of how long a clip, and each frame with its time, between tokens. */
+  | { readonly kind: "timed"; readonly around: string; readonly lead: string };
+
+/** How a model is asked about a video. */
+export interface PromptSpec {
+  /** Default template: a name of `src/prompts/templates.ts`, or "chat" for the checkpoint's own. */
+  readonly template: string;
+  /** Token that stands for one video token. */
+  readonly videoTokenId: number;
+  readonly wording: VideoWording;
+  /** What the chat template writes for a video; absent: the placeholder's text. */
+  readonly marker?: string | undefined;
+}
+
+/** Whose rules a frame's picture is prepared by; the numbers are in the checkpoint's files. */
+export type FrameProcessor =
+  | "clip"
+  | "llava-next-video"
+  | "llava-onevision"
+  | "internvl"
+  | "smolvlm";
+
+/** One layer of a Llama-style decoder (Llama, Qwen2, Qwen3). */
 export interface DecoderLayerWeights {
   readonly inputNorm: LocatedTensor;
   readonly query: LinearWeights;
   readonly key: LinearWeights;
   readonly value: LinearWeights;
+  /** Qwen3's norms of each head's query and key before the rotation, [head_dim]. */
+  readonly queryNorm?: LocatedTensor | undefined;
+  readonly keyNorm?: LocatedTensor | undefined;
   readonly out: LinearWeights;
   readonly postNorm: LocatedTensor;
   readonly gate: LinearWeights;
@@ -111,17 +187,19 @@ export interface ModelSpec {
   /** Every tensor of the checkpoint, used or not. */
   readonly tensors: ReadonlyMap<string, LocatedTensor>;
   readonly vision: VisionSpec;
-  readonly projector: ProjectorSpec;
-  /** Absent: every token of the tower is kept. */
-  readonly pooling: PoolingSpec | undefined;
+  readonly connector: ConnectorSpec;
   /** Frames sampled from a clip. */
   readonly frames: number;
-  readonly imageTokenId: number;
+  readonly frameProcessor: FrameProcessor;
+  readonly prompt: PromptSpec;
   /** Tokens that end an answer. */
   readonly endTokenIds: readonly number[];
   readonly decoder: DecoderSpec;
-  /** Name of the default prompt template. */
-  readonly template: string;
+}
+
+/** Patches along one side of a frame. */
+export function patchSide(vision: VisionSpec): number {
+  return Math.floor(vision.imageSize / vision.patchSize);
 }
 
 /**
@@ -129,16 +207,34 @@ export interface ModelSpec {
  * follows the clip's unless the model averages over time.
  */
 export function poolingOf(spec: ModelSpec, frames: number): PoolingSpec | undefined {
-  const { pooling } = spec;
+  if (spec.connector.kind !== "mlp-pool") return undefined;
+  const { pooling } = spec.connector;
   if (pooling === undefined || pooling.frames !== spec.frames) return pooling;
   return { ...pooling, frames };
 }
 
 /** Extents of the token grid that a clip of `frames` frames becomes. */
 export function tokenGrid(spec: ModelSpec, frames: number): PoolingSpec {
-  const pooling = poolingOf(spec, frames);
-  if (pooling !== undefined) return pooling;
-  const side = spec.vision.imageSize / spec.vision.patchSize;
-  if (spec.vision.keepsClassToken) return { frames, rows: 1, columns: side * side + 1 };
-  return { frames, rows: side, columns: side };
+  const { vision, connector } = spec;
+  const side = patchSide(vision);
+  const square = (extent: number) => ({ frames, rows: extent, columns: extent });
+  switch (connector.kind) {
+    case "mlp-pool": {
+      const pooling = poolingOf(spec, frames);
+      if (pooling !== undefined) return pooling;
+      return vision.keepsClassToken ? { frames, rows: 1, columns: side * side + 1 } : square(side);
+    }
+    case "pool-mlp":
+      return square(Math.floor(side / connector.stride));
+    case "mlp-resize":
+      return square(Math.ceil(side / 2));
+    case "shuffle-mlp":
+    case "shuffle-linear":
+      return square(side / connector.factor);
+  }
+}
+
+/** Video tokens after the last frame's that belong to no frame: LLaVA-OneVision's newline. */
+export function trailingTokens({ connector }: ModelSpec): number {
+  return connector.kind === "mlp-resize" ? 1 : 0;
 }

@@ -20,11 +20,17 @@ export function projectionGraph(
   const cos = g.input("cos", ["n", 1, spec.headDim]);
   const sin = g.input("sin", ["n", 1, spec.headDim]);
   const normed = rmsNorm(g, x, layer.inputNorm, spec.normEps);
-  const heads = (weights: DecoderLayerWeights["query"], count: number) =>
-    reshape(g, linear(g, normed, weights), [-1, count, spec.headDim]);
-  const query = rotate(g, heads(layer.query, spec.heads), cos, sin);
+  const heads = (
+    weights: DecoderLayerWeights["query"],
+    count: number,
+    norm: DecoderLayerWeights["queryNorm"],
+  ) => {
+    const split = reshape(g, linear(g, normed, weights), [-1, count, spec.headDim]);
+    return norm === undefined ? split : rmsNorm(g, split, norm, spec.normEps);
+  };
+  const query = rotate(g, heads(layer.query, spec.heads, layer.queryNorm), cos, sin);
   const scale = g.floats(Float32Array.of(1 / Math.sqrt(spec.headDim)), []);
-  const key = rotate(g, heads(layer.key, spec.kvHeads), cos, sin);
+  const key = rotate(g, heads(layer.key, spec.kvHeads, layer.keyNorm), cos, sin);
   const queryWidth = spec.heads * spec.headDim;
   const keyWidth = spec.kvHeads * spec.headDim;
   g.output("q", reshape(g, g.op("Mul", [query, scale]), [-1, queryWidth]), ["n", queryWidth]);

@@ -4,24 +4,30 @@ import { Graph, type Value } from "./onnx.ts";
 
 /**
  * Pixels to the vision tower's first hidden state.
- * Input: pixels [T, 3, H, W], normalised. Output: x [T, tokens, hidden], the class token first.
+ * Input: pixels [T, 3, H, W], normalised. Output: x [T, tokens, hidden], the class token first where
+ * there is one.
  */
 export function patchGraph(spec: ModelSpec): Uint8Array {
   const { vision } = spec;
   const { imageSize, patchSize, hiddenSize } = vision;
   const g = new Graph(spec.root);
   const pixels = g.input("pixels", ["T", 3, imageSize, imageSize]);
-  const patches = g.op("Conv", [pixels, g.weight(vision.patchEmbedding)], {
+  const { weight, bias } = vision.patchEmbedding;
+  const inputs = [pixels, g.weight(weight), ...(bias === undefined ? [] : [g.weight(bias)])];
+  const patches = g.op("Conv", inputs, {
     kernel_shape: [patchSize, patchSize],
     strides: [patchSize, patchSize],
   });
-  const tokens = transpose(g, reshape(g, patches, [0, hiddenSize, -1]), [0, 2, 1]);
-  const frames = g.op("Shape", [pixels], { start: 0, end: 1 });
-  const perFrame = g.op("Concat", [frames, g.ints([1, hiddenSize])], { axis: 0 });
-  const classToken = g.op("Expand", [g.weight(vision.classEmbedding), perFrame]);
-  const all = g.op("Concat", [classToken, tokens], { axis: 1 });
-  const placed = g.op("Add", [all, g.weight(vision.positionEmbedding)]);
-  const normed = layerNorm(g, placed, vision.preNorm, vision.normEps);
+  let tokens = transpose(g, reshape(g, patches, [0, hiddenSize, -1]), [0, 2, 1]);
+  if (vision.classEmbedding !== undefined) {
+    const frames = g.op("Shape", [pixels], { start: 0, end: 1 });
+    const perFrame = g.op("Concat", [frames, g.ints([1, hiddenSize])], { axis: 0 });
+    const classToken = g.op("Expand", [g.weight(vision.classEmbedding), perFrame]);
+    tokens = g.op("Concat", [classToken, tokens], { axis: 1 });
+  }
+  const placed = g.op("Add", [tokens, g.weight(vision.positionEmbedding)]);
+  const { preNorm, normEps } = vision;
+  const normed = preNorm === undefined ? placed : layerNorm(g, placed, preNorm, normEps);
   g.output("x", normed, ["T", "tokens", hiddenSize]);
   return g.encode();
 }
@@ -45,31 +51,13 @@ export function visionLayerGraph(spec: ModelSpec, layer: VisionLayerWeights): Ui
   const value = split(linear(g, normed, layer.value), [0, 2, 1, 3]);
   const weights = g.op("Softmax", [g.op("MatMul", [query, key])], { axis: -1 });
   const context = flat(transpose(g, g.op("MatMul", [weights, value]), [0, 2, 1, 3]));
-  const attended = g.op("Add", [x, unflatten(linear(g, context, layer.out))]);
+  const scaled = (value: Value, factor: VisionLayerWeights["scale1"]) =>
+    factor === undefined ? value : g.op("Mul", [value, g.weight(factor)]);
+  const attention = scaled(linear(g, context, layer.out), layer.scale1);
+  const attended = g.op("Add", [x, unflatten(attention)]);
   const inner = flat(layerNorm(g, attended, layer.norm2, vision.normEps));
   const mlp = linear(g, activate(g, linear(g, inner, layer.up), vision.activation), layer.down);
-  g.output("y", g.op("Add", [attended, unflatten(mlp)]), ["T", "tokens", hiddenSize]);
-  return g.encode();
-}
-
-/**
- * The tower's features to the decoder's width.
- * Input: x [T, tokens, hidden]. Output: y [T, kept tokens, d], the class token dropped when the
- * model drops it.
- */
-export function projectorGraph(spec: ModelSpec): Uint8Array {
-  const { vision, projector } = spec;
-  const width = spec.decoder.hiddenSize;
-  const g = new Graph(spec.root);
-  const x = g.input("x", ["T", "tokens", vision.hiddenSize]);
-  const first = vision.keepsClassToken ? 0 : 1;
-  const kept = g.op("Slice", [x, g.ints([first]), g.ints([Number.MAX_SAFE_INTEGER]), g.ints([1])]);
-  const rows = reshape(g, kept, [-1, vision.hiddenSize]);
-  const inner = activate(g, linear(g, rows, projector.first), projector.activation);
-  const shape = g.op("Concat", [g.op("Shape", [kept], { start: 0, end: 2 }), g.ints([width])], {
-    axis: 0,
-  });
-  const y = g.op("Reshape", [linear(g, inner, projector.second), shape]);
-  g.output("y", y, ["T", "kept", width]);
+  const y = g.op("Add", [attended, unflatten(scaled(mlp, layer.scale2))]);
+  g.output("y", y, ["T", "tokens", hiddenSize]);
   return g.encode();
 }

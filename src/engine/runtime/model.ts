@@ -1,6 +1,14 @@
 import { ModelError } from "../errors.ts";
-import { type ModelSpec, type PoolingSpec, poolingOf, tokenGrid } from "../families/spec.ts";
+import {
+  type ModelSpec,
+  type PoolingSpec,
+  patchSide,
+  poolingOf,
+  tokenGrid,
+  trailingTokens,
+} from "../families/spec.ts";
 import { type AttentionVariant, attentionGraph } from "../graph/attention.ts";
+import { connectorGraph } from "../graph/connector.ts";
 import {
   embeddingGraph,
   projectionGraph,
@@ -8,7 +16,7 @@ import {
   type Unembedding,
   unembedGraph,
 } from "../graph/decoder.ts";
-import { patchGraph, projectorGraph, visionLayerGraph } from "../graph/vision.ts";
+import { patchGraph, visionLayerGraph } from "../graph/vision.ts";
 import type { EngineSettings } from "../jobs.ts";
 import { keepsHead } from "./budget.ts";
 import { measurePace } from "./pace.ts";
@@ -30,7 +38,7 @@ export interface LayerSessions {
 interface VisionSessions {
   readonly patches: Session;
   readonly layers: readonly Session[];
-  readonly projector: Session;
+  readonly connector: Session;
 }
 
 /** Called after each unit of vision work; throws to stop. */
@@ -131,11 +139,12 @@ export class OpenModel {
   }
 
   /**
-   * Frames to video tokens: tower, projector, pooling.
+   * Frames to video tokens: tower, connector, pooling.
    *
    * @param pixels [frames, 3, side, side], normalised.
-   * @returns tokens [video tokens, d], frame-major, then row, then column, and their grid; features
-   *   [frames, kept tokens, d] before pooling.
+   * @returns tokens [video tokens, d], frame-major, then row, then column, then those that belong to
+   *   no frame; the grid of the frames' tokens; features [frames, kept tokens, d] before what
+   *   averages over time.
    */
   async videoTokens(
     pixels: Float32Array,
@@ -144,14 +153,13 @@ export class OpenModel {
   ): Promise<{ tokens: Float32Array; features: Float32Array; grid: PoolingSpec }> {
     const { vision } = this.spec;
     const pooling = poolingOf(this.spec, frames);
+    const grid = tokenGrid(this.spec, frames);
     const sessions = await this.#openVision();
-    const side = vision.imageSize / vision.patchSize;
-    const count = side * side + 1;
+    const count = visionTokens(vision);
     const batch = Math.max(1, Math.floor(VISION_SCORES / (vision.heads * count * count)));
     const pixelsPerFrame = 3 * vision.imageSize * vision.imageSize;
-    const width = this.spec.decoder.hiddenSize;
-    const kept = vision.keepsClassToken ? count : count - 1;
-    const features = new Float32Array(frames * kept * width);
+    const parts: Float32Array[] = [];
+    let newline: Float32Array | undefined;
     const units = Math.ceil(frames / batch) * (vision.layers.length + 2);
     let done = 0;
     for (let first = 0; first < frames; first += batch) {
@@ -164,12 +172,18 @@ export class OpenModel {
         x = floatsOf(await layer.run({ x: floats(x, [some, count, vision.hiddenSize]) }), "y");
         progress(++done, units);
       }
-      const y = await sessions.projector.run({ x: floats(x, [some, count, vision.hiddenSize]) });
-      features.set(floatsOf(y, "y"), first * kept * width);
+      const out = await sessions.connector.run({ x: floats(x, [some, count, vision.hiddenSize]) });
+      parts.push(floatsOf(out, "y"));
+      if (trailingTokens(this.spec) > 0) newline = floatsOf(out, "newline");
       progress(++done, units);
     }
-    const tokens = pooling === undefined ? features : poolTokens(features, frames, side, pooling);
-    return { tokens, features, grid: tokenGrid(this.spec, frames) };
+    const features = joined(parts);
+    if (pooling !== undefined) {
+      const tokens = poolTokens(features, frames, patchSide(vision), pooling);
+      return { tokens, features, grid };
+    }
+    const tokens = newline === undefined ? features : joined([features, newline]);
+    return { tokens, features, grid };
   }
 
   async release(): Promise<void> {
@@ -180,7 +194,7 @@ export class OpenModel {
       ...this.#unembedding.values(),
       ...(this.#vision === undefined
         ? []
-        : [this.#vision.patches, ...this.#vision.layers, this.#vision.projector]),
+        : [this.#vision.patches, ...this.#vision.layers, this.#vision.connector]),
     ];
     for (const session of sessions) await session.release();
   }
@@ -194,7 +208,7 @@ export class OpenModel {
     this.#vision = {
       patches: await open(patchGraph(spec)),
       layers,
-      projector: await open(projectorGraph(spec)),
+      connector: await open(connectorGraph(spec)),
     };
     return this.#vision;
   }
@@ -216,7 +230,7 @@ export function decoderBytes(spec: ModelSpec): number {
 
 /** Multiply-adds of the vision tower over some frames. */
 export function visionMultiplyAdds(vision: ModelSpec["vision"], frames: number): number {
-  const tokens = (vision.imageSize / vision.patchSize) ** 2 + 1;
+  const tokens = visionTokens(vision);
   const perLayer = vision.layers.map(({ query, key, value, out, up, down }) =>
     [query, key, value, out, up, down].reduce(
       (sum, { weight }) => sum + weight.shape.reduce((a, b) => a * b, 1),
@@ -224,4 +238,22 @@ export function visionMultiplyAdds(vision: ModelSpec["vision"], frames: number):
     ),
   );
   return frames * tokens * perLayer.reduce((sum, work) => sum + work, 0);
+}
+
+/** Tokens of one frame inside the tower: its patches, and the class token where there is one. */
+function visionTokens(vision: ModelSpec["vision"]): number {
+  return patchSide(vision) ** 2 + (vision.classEmbedding === undefined ? 0 : 1);
+}
+
+/** Arrays one after another. */
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

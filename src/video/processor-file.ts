@@ -1,0 +1,42 @@
+import { fileExists, type JsonFile, readJsonFile } from "../engine/checkpoint/config.ts";
+import type { FrameProcessor } from "../engine/families/spec.ts";
+import { type ImageProcessorSpec, parseImageProcessor } from "./image-processor.ts";
+
+/** The processor of processors, which newer library versions nest all settings in. */
+const NESTED = "processor_config.json";
+
+/**
+ * How a checkpoint prepares frames, from the file its library would read: for a video processor the
+ * part `video_processor` of processor_config.json, else video_preprocessor_config.json, else the
+ * still-image settings of preprocessor_config.json; for CLIP's image processor the latter, else the
+ * part `image_processor` of processor_config.json.
+ *
+ * @throws ModelError when there is no such file, or naming the key and value that cannot be used.
+ */
+export async function readFrameProcessor(
+  folder: string,
+  processor: FrameProcessor,
+): Promise<ImageProcessorSpec> {
+  const { value, file } = await findFile(folder, processor);
+  return parseImageProcessor(value, file, processor);
+}
+
+async function findFile(folder: string, processor: FrameProcessor): Promise<JsonFile> {
+  const stills = "preprocessor_config.json";
+  if (processor === "clip") {
+    if (await fileExists(folder, stills)) return readJsonFile(folder, stills);
+    return (await nested(folder, "image_processor")) ?? readJsonFile(folder, stills);
+  }
+  const inside = await nested(folder, "video_processor");
+  if (inside !== undefined) return inside;
+  const videos = "video_preprocessor_config.json";
+  return readJsonFile(folder, (await fileExists(folder, videos)) ? videos : stills);
+}
+
+async function nested(folder: string, key: string): Promise<JsonFile | undefined> {
+  if (!(await fileExists(folder, NESTED))) return undefined;
+  const { file, value } = await readJsonFile(folder, NESTED);
+  const part = value[key];
+  if (typeof part !== "object" || part === null || Array.isArray(part)) return undefined;
+  return { file: `${file}, ${key}`, value: part as Record<string, unknown> };
+}
