@@ -6,6 +6,12 @@ import { readFrameProcessor } from "../video/processor-file.ts";
 import type { RgbFrame } from "../video/types.ts";
 import { openTokenizer } from "./checkpoint/tokenizer.ts";
 import { InputError } from "./errors.ts";
+import {
+  forecastSearch,
+  type PlannedSearch,
+  planSearch,
+  runSearch,
+} from "./experiments/find-pathway.ts";
 import { runGeneration } from "./experiments/generation.ts";
 import {
   planFramePairs,
@@ -16,7 +22,7 @@ import {
 } from "./experiments/knockout.ts";
 import type { CleanObserver } from "./experiments/observe.ts";
 import { planPathways } from "./experiments/pathways.ts";
-import type { ExperimentPlan, Subject } from "./experiments/plan.ts";
+import { type ExperimentPlan, planPoints, type Subject } from "./experiments/plan.ts";
 import { type PlannedExperiment, runExperiments } from "./experiments/run.ts";
 import { readModelSpec } from "./families/registry.ts";
 import { type ModelSpec, tokenGrid } from "./families/spec.ts";
@@ -29,8 +35,7 @@ import {
   VisionCache,
 } from "./prepare.ts";
 import { OpenModel, visionMultiplyAdds } from "./runtime/model.ts";
-import { forecastPasses } from "./trace/memory.ts";
-import { planBranches } from "./trace/plan.ts";
+import { forecastPasses, total } from "./trace/memory.ts";
 
 /** What a checkpoint is: plain data, read without opening its graphs. */
 export interface ModelDescription {
@@ -148,22 +153,27 @@ export class Engine {
   async forecast(job: AnalysisJob): Promise<JobForecast> {
     const model = await this.#load(job.model);
     const { subject, frames } = preparePrompt(model, job);
-    const { planned } = planAll(
+    const { planned, searches } = planAll(
       job.experiments.map((request, i) => ({ id: String(i), request })),
       subject,
     );
     const { decoder } = model.open.spec;
-    const branches = planned.flatMap(({ plan }) => plan.points.map(({ branch }) => branch));
+    const points = planned.flatMap(({ plan }) => plan.points);
     const { memory, multiplyAdds } = forecastPasses(
       decoder,
       subject.length,
-      planBranches(branches, subject.length, decoder.layers.length),
+      planPoints(points, subject.length, decoder.layers.length),
       this.#settings.memoryBudgetBytes,
     );
+    const { memoryBudgetBytes } = this.#settings;
+    const most = searches.map((search) =>
+      forecastSearch(decoder, search, subject.length, memoryBudgetBytes),
+    );
     const vision = visionMultiplyAdds(model.open.spec.vision, frames);
+    const searching = total(most.map((forecast) => forecast.multiplyAdds));
     return {
-      seconds: (multiplyAdds + vision) / (await model.open.pace()),
-      bytes: memory.forecastBytes,
+      seconds: (multiplyAdds + searching + vision) / (await model.open.pace()),
+      bytes: Math.max(memory.forecastBytes, ...most.map((f) => f.memory.forecastBytes)),
     };
   }
 
@@ -188,7 +198,7 @@ export class Engine {
     { open, tokenizer }: LoadedModel,
     prepared: PreparedRun,
     observer: CleanObserver | undefined,
-    { planned, generations }: PlannedRun,
+    { planned, searches, generations }: PlannedRun,
     sink: EventSink,
     signal: AbortSignal,
   ): Promise<void> {
@@ -196,6 +206,7 @@ export class Engine {
     if (observer !== undefined || planned.length > 0) {
       await runExperiments(open, prepared, observer, planned, settings, sink);
     }
+    for (const search of searches) await runSearch(open, prepared, search, settings, sink);
     for (const { id, request } of generations) {
       const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecial: true });
       await runGeneration(open, prepared, prepared.subject, request, id, decode, settings, sink);
@@ -232,24 +243,30 @@ interface Asked {
 
 type GenerationRequest = Extract<ExperimentRequest, { kind: "generation" }>;
 
-/** A run's experiments: those made of branches in one pass, and generations, which decode. */
+/**
+ * A run's experiments: those made of branches in one pass, searches, whose passes follow from what
+ * the ones before found, and generations, which decode.
+ */
 interface PlannedRun {
   readonly planned: readonly PlannedExperiment[];
+  readonly searches: readonly PlannedSearch[];
   readonly generations: readonly { readonly id: string; readonly request: GenerationRequest }[];
 }
 
 function planAll(asked: readonly Asked[], subject: Subject): PlannedRun {
   const planned: PlannedExperiment[] = [];
+  const searches: PlannedSearch[] = [];
   const generations: { id: string; request: GenerationRequest }[] = [];
   for (const { id, request } of asked) {
     if (request.kind === "generation") generations.push({ id, request });
+    else if (request.kind === "pathway-search") searches.push(planSearch(request, id, subject));
     else planned.push({ id, kind: request.kind, plan: planExperiment(request, subject) });
   }
-  return { planned, generations };
+  return { planned, searches, generations };
 }
 
 function planExperiment(
-  request: Exclude<ExperimentRequest, GenerationRequest>,
+  request: Exclude<ExperimentRequest, GenerationRequest | { kind: "pathway-search" }>,
   subject: Subject,
 ): ExperimentPlan {
   switch (request.kind) {

@@ -79,6 +79,16 @@ export type ExperimentRequest =
       readonly randomSeed?: number | undefined;
     })
   | {
+      /** Searches the fewest edges that keep the answer (`searchPathway` says how). */
+      readonly kind: "pathway-search";
+      /** Share of the clean answer's probability that has to be kept, from 0.5 to 1. */
+      readonly keepShare: number;
+      /** Pathways tried at most. */
+      readonly maxCandidates: number;
+      /** Seed of the random control of what is found; absent: no control. */
+      readonly randomSeed?: number | undefined;
+    }
+  | {
       /** Group-to-group cut for each head alone: heads x centres. */
       readonly kind: "heads";
       readonly from: string;

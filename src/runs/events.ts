@@ -220,6 +220,7 @@ const experimentStarted = z.object({
   kind: z.enum([
     "knockout",
     "pathways",
+    "pathway-search",
     "heads",
     "frame-pairs",
     "keyword",
@@ -227,7 +228,7 @@ const experimentStarted = z.object({
     "generation",
   ]),
   recipe: z.record(z.string(), z.unknown()),
-  /** How many `branch.result` events will follow when it is not stopped. */
+  /** How many `branch.result` events will follow when it is not stopped; of a search, at most. */
   branches: count,
 });
 
@@ -258,6 +259,35 @@ const branchResult = branchFigures.extend({
   edges_left: z.number().optional(),
   /** What this branch stands for beyond its series: head, frames, keyword, seed … */
   detail: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** Layers a-b, both inclusive; null keeps nothing. */
+const keptRange = z.tuple([count, count]).nullable();
+export const keptRanges = z.object({
+  crossFrame: keptRange,
+  videoToQuestion: keptRange,
+  questionToLast: keptRange,
+});
+
+/**
+ * A search for the smallest pathway has ended. What it tried came as `branch.result` events whose
+ * `detail` holds the ranges.
+ */
+const pathwayFound = z.object({
+  type: z.literal("pathway.found"),
+  experiment: z.string(),
+  /** The pathway with the fewest edges among those that keep the answer, as it was run once more. */
+  found: keptRanges
+    .extend({
+      edgesLeft: z.number(),
+      /** Probability of the clean answer, of 1. */
+      probability: z.number(),
+    })
+    .nullable(),
+  /** Pathways tried. */
+  tried: count,
+  /** `local`: nothing one step away is smaller and keeps the answer; `limit`: as many as allowed. */
+  ended: z.enum(["local", "limit"]),
 });
 
 /** One generated token of the clean run (series "clean") or of a branch. */
@@ -310,6 +340,7 @@ export const runEvent = z.discriminatedUnion("type", [
   answer,
   experimentStarted,
   branchResult,
+  pathwayFound,
   generationToken,
   experimentFinished,
   progress,

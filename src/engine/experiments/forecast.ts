@@ -9,12 +9,14 @@ const MUCH_BYTES = 1.5e9;
  * Says what is about to be spent, when it is much.
  *
  * @param bytes working memory beside the mapped weights.
+ * @param bound whether the work is what it will be, or what it can be.
  */
 export async function tellForecast(
   model: OpenModel,
   multiplyAdds: number,
   bytes: number,
   sink: EventSink,
+  bound: "about" | "at most about" = "about",
 ): Promise<void> {
   const seconds = multiplyAdds / (await model.pace());
   if (seconds < LONG_SECONDS && bytes < MUCH_BYTES) return;
@@ -22,6 +24,6 @@ export async function tellForecast(
   sink({
     type: "notice",
     level: "info",
-    message: `forecast: about ${time} and up to ${(bytes / 1e9).toFixed(1)} GB of working memory`,
+    message: `forecast: ${bound} ${time} and up to ${(bytes / 1e9).toFixed(1)} GB of working memory`,
   });
 }

@@ -1,4 +1,4 @@
-import type { ExperimentRequest, KeptRanges, LayerRange } from "../jobs.ts";
+import type { ExperimentRequest, KeptRanges } from "../jobs.ts";
 import type { Branch, EdgeSet, Intervention } from "../trace/interventions.ts";
 import { forEachBlockedKey } from "../trace/interventions.ts";
 import { crossFrameEdges, edgesBetween } from "./knockout.ts";
@@ -23,83 +23,131 @@ export const RANDOM_SERIES = "Random edges";
  * question → question after the question → last range ends. An absent range keeps nothing.
  */
 export function planPathways(request: PathwaysRequest, subject: Subject): ExperimentPlan {
-  const cuts = pathwayCuts(request, subject);
-  const perLayer = blockedPerLayer(cuts, subject);
-  const blocked = perLayer.reduce((sum, count) => sum + count, 0);
-  const edges = subject.layers * ((subject.length * (subject.length + 1)) / 2);
-  const window: [number, number][] = [[0, subject.layers]];
-  const common = { layer: 0, window, edgesLeft: 1 - blocked / edges };
-  const points: ExperimentPoint[] = [
-    { ...common, series: PATHWAY_SERIES, branch: { interventions: cuts } },
-  ];
-  const { randomSeed } = request;
-  if (randomSeed !== undefined) {
-    points.push({
-      ...common,
-      series: RANDOM_SERIES,
-      branch: randomControl(subject, perLayer, randomSeed),
-    });
-  }
-  const { crossFrame, videoToQuestion, questionToLast } = request;
+  const space = new PathwaySpace(subject);
+  const points = [space.point(request, PATHWAY_SERIES)];
+  const { crossFrame, videoToQuestion, questionToLast, randomSeed } = request;
+  if (randomSeed !== undefined) points.push(space.control(request, randomSeed));
   const recipe = {
     crossFrame,
     videoToQuestion,
     questionToLast,
     randomSeed,
-    edgesLeft: common.edgesLeft,
+    edgesLeft: space.edgesLeft(request),
   };
   return { recipe, points, notices: [] };
 }
 
 /** Everything that is cut so that only the pathway is left. */
-export function pathwayCuts(request: KeptRanges, subject: Subject): Intervention[] {
-  const all = new Set(Array.from({ length: subject.layers }, (_, layer) => layer));
-  const outside = (range: LayerRange | undefined) => {
-    if (range === undefined) return all;
-    const kept = layersIn(subject, range);
-    return new Set([...all].filter((layer) => !kept.has(layer)));
-  };
-  const beyond = (range: LayerRange | undefined) =>
-    new Set([...all].filter((layer) => layer > (range?.[1] ?? -1)));
-  const between = (from: string, to: string) => edgesBetween(subject, from, to);
-  const families: { edges: EdgeSet; layers: Set<number> }[] = [
-    { edges: between("last", "last"), layers: all },
-    { edges: between("video", "last"), layers: all },
-    ...crossFrameEdges(subject).map((edges) => ({ edges, layers: outside(request.crossFrame) })),
-    { edges: between("video", "question"), layers: outside(request.videoToQuestion) },
-    { edges: between("question", "last"), layers: outside(request.questionToLast) },
-    { edges: between("video", "video"), layers: beyond(request.videoToQuestion) },
-    { edges: between("question", "question"), layers: beyond(request.questionToLast) },
-  ];
-  return families
-    .filter(({ layers }) => layers.size > 0)
-    .map(({ edges, layers }) => ({ kind: "block", edges, layers }));
+export function pathwayCuts(kept: KeptRanges, subject: Subject): Intervention[] {
+  return new PathwaySpace(subject).cuts(kept);
 }
 
-/** For each layer, how many causal edges some cut blocks; each edge counted once. */
-export function blockedPerLayer(cuts: readonly Intervention[], subject: Subject): number[] {
-  const counted = new Map<string, number>();
-  return Array.from({ length: subject.layers }, (_, layer) => {
-    const here = cuts.flatMap((cut, i) =>
-      cut.kind === "block" && cut.layers.has(layer) ? [{ edges: cut.edges, i }] : [],
-    );
-    const key = here.map(({ i }) => i).join();
-    const known = counted.get(key);
-    if (known !== undefined) return known;
-    const row = new Uint8Array(subject.length);
-    let total = 0;
-    for (let query = 0; query < subject.length; query++) {
-      row.fill(0);
-      for (const { edges } of here) {
-        forEachBlockedKey(edges, query, (k) => {
-          row[k] = 1;
-        });
-      }
-      for (let k = 0; k <= query; k++) total += row[k] ?? 0;
+/** Edges that a pathway cuts where `isCut` says so. */
+interface CutFamily {
+  readonly edges: EdgeSet;
+  isCut(kept: KeptRanges, layer: number): boolean;
+}
+
+/**
+ * All pathways of one prompt. They share their sets of edges, so that branches of one pass can share
+ * masks, and counts of edges are made once.
+ */
+export class PathwaySpace {
+  readonly #subject: Subject;
+  readonly #families: readonly CutFamily[];
+  /** Edges blocked in a layer, by the families that are cut there. */
+  readonly #counts = new Map<string, number>();
+
+  /** @throws InputError when the prompt lacks a token group that pathways are made of. */
+  constructor(subject: Subject) {
+    this.#subject = subject;
+    const between = (from: string, to: string) => edgesBetween(subject, from, to);
+    const outside = (family: keyof KeptRanges) => (kept: KeptRanges, layer: number) => {
+      const range = kept[family];
+      return range === undefined || layer < range[0] || layer > range[1];
+    };
+    const after = (family: keyof KeptRanges) => (kept: KeptRanges, layer: number) =>
+      layer > (kept[family]?.[1] ?? -1);
+    const always = () => true;
+    this.#families = [
+      { edges: between("last", "last"), isCut: always },
+      { edges: between("video", "last"), isCut: always },
+      ...crossFrameEdges(subject).map((edges) => ({ edges, isCut: outside("crossFrame") })),
+      { edges: between("video", "question"), isCut: outside("videoToQuestion") },
+      { edges: between("question", "last"), isCut: outside("questionToLast") },
+      { edges: between("video", "video"), isCut: after("videoToQuestion") },
+      { edges: between("question", "question"), isCut: after("questionToLast") },
+    ];
+  }
+
+  /**
+   * Everything that is cut so that only the pathway is left.
+   *
+   * @throws InputError when a range does not lie within the model's layers.
+   */
+  cuts(kept: KeptRanges): Intervention[] {
+    for (const range of [kept.crossFrame, kept.videoToQuestion, kept.questionToLast]) {
+      if (range !== undefined) layersIn(this.#subject, range);
     }
-    counted.set(key, total);
-    return total;
-  });
+    return this.#families.flatMap(({ edges, isCut }) => {
+      const layers = new Set(this.#layers().filter((layer) => isCut(kept, layer)));
+      return layers.size === 0 ? [] : [{ kind: "block" as const, edges, layers }];
+    });
+  }
+
+  /** For each layer, how many causal edges are cut; each edge counted once. */
+  blockedPerLayer(kept: KeptRanges): number[] {
+    return this.#layers().map((layer) => {
+      const cut = this.#families.filter(({ isCut }) => isCut(kept, layer));
+      const key = cut.map((family) => this.#families.indexOf(family)).join();
+      const count = this.#counts.get(key) ?? countEdges(cut, this.#subject.length);
+      this.#counts.set(key, count);
+      return count;
+    });
+  }
+
+  /** Share of the causal edges of all layers that a pathway leaves, of 1. */
+  edgesLeft(kept: KeptRanges): number {
+    const { layers, length } = this.#subject;
+    const edges = layers * ((length * (length + 1)) / 2);
+    return 1 - this.blockedPerLayer(kept).reduce((sum, count) => sum + count, 0) / edges;
+  }
+
+  /** A pathway as a branch of the pass. */
+  point(kept: KeptRanges, series: string): ExperimentPoint {
+    return this.#point(kept, series, { interventions: this.cuts(kept) });
+  }
+
+  /** The control of a pathway: as many edges cut in each layer, at random. */
+  control(kept: KeptRanges, seed: number): ExperimentPoint {
+    const branch = randomControl(this.#subject, this.blockedPerLayer(kept), seed);
+    return this.#point(kept, RANDOM_SERIES, branch);
+  }
+
+  #point(kept: KeptRanges, series: string, branch: Branch): ExperimentPoint {
+    const window: [number, number][] = [[0, this.#subject.layers]];
+    return { layer: 0, window, edgesLeft: this.edgesLeft(kept), series, branch };
+  }
+
+  #layers(): number[] {
+    return Array.from({ length: this.#subject.layers }, (_, layer) => layer);
+  }
+}
+
+/** How many causal edges are in any of the sets. */
+function countEdges(sets: readonly { readonly edges: EdgeSet }[], length: number): number {
+  const row = new Uint8Array(length);
+  let total = 0;
+  for (let query = 0; query < length; query++) {
+    row.fill(0);
+    for (const { edges } of sets) {
+      forEachBlockedKey(edges, query, (key) => {
+        row[key] = 1;
+      });
+    }
+    for (let key = 0; key <= query; key++) total += row[key] ?? 0;
+  }
+  return total;
 }
 
 /**

@@ -19,6 +19,7 @@ import { ASK_PARAMETERS, type ExperimentCommand } from "./parameters.ts";
 const VIEW_OF: Readonly<Record<ExperimentRequest["kind"], PanelView>> = {
   knockout: "knockout",
   pathways: "pathways",
+  "pathway-search": "pathways",
   heads: "attention",
   "frame-pairs": "knockout",
   keyword: "knockout",

@@ -1,0 +1,142 @@
+import type { EventSink, RunEventOf } from "../../runs/events.ts";
+import { keepsAnswer, namedRanges } from "../../runs/pathways.ts";
+import { InputError } from "../errors.ts";
+import type { DecoderSpec } from "../families/spec.ts";
+import type { ExperimentRequest, KeptRanges } from "../jobs.ts";
+import type { OpenModel } from "../runtime/model.ts";
+import { forecastPasses, type PassForecast } from "../trace/memory.ts";
+import { tellForecast } from "./forecast.ts";
+import { type JudgedPathway, searchPathway } from "./pathway-search.ts";
+import { PATHWAY_SERIES, PathwaySpace } from "./pathways.ts";
+import { type ExperimentPoint, planPoints, type Subject } from "./plan.ts";
+import { type PassSettings, type PreparedPrompt, runExperiments } from "./run.ts";
+
+export type SearchRequest = Extract<ExperimentRequest, { kind: "pathway-search" }>;
+type Result = RunEventOf<"branch.result">;
+
+/** Name of all that a search tried among its series. */
+export const TRIED_SERIES = "Pathways tried";
+
+/** Shares of the clean probability that a search can be asked to keep. */
+const KEEP_SHARES = { min: 0.5, max: 1 } as const;
+
+/** A search worked out as far as it can be beforehand. */
+export interface PlannedSearch {
+  readonly id: string;
+  readonly request: SearchRequest;
+  readonly space: PathwaySpace;
+}
+
+/** @throws InputError when the request makes no sense, or the prompt has no pathways. */
+export function planSearch(request: SearchRequest, id: string, subject: Subject): PlannedSearch {
+  const { keepShare, maxCandidates } = request;
+  if (!(keepShare >= KEEP_SHARES.min && keepShare <= KEEP_SHARES.max)) {
+    throw new InputError(
+      `the share of the probability to keep is ${keepShare}; it can be from 0.5 to 1`,
+    );
+  }
+  if (!Number.isInteger(maxCandidates) || maxCandidates < 1) {
+    throw new InputError(`${maxCandidates} pathways cannot be tried; at least one is needed`);
+  }
+  return { id, request, space: new PathwaySpace(subject) };
+}
+
+/** What a search needs when it tries as many pathways as it may, each cut from the first layer on. */
+export function forecastSearch(
+  decoder: DecoderSpec,
+  { request, space }: PlannedSearch,
+  length: number,
+  budgetBytes: number,
+): PassForecast {
+  const planned = planPoints([space.point({}, TRIED_SERIES)], length, decoder.layers.length);
+  const all = Array.from({ length: request.maxCandidates }, () => planned).flat();
+  return forecastPasses(decoder, length, all, budgetBytes);
+}
+
+/**
+ * Searches for the smallest pathway that keeps the answer. Every pathway tried is told as a
+ * `branch.result` as soon as its pass is through; what is found is run once more, alone with its
+ * random control, and told as `pathway.found`.
+ *
+ * @throws CancelledError when stopped; what was tried has been told by then.
+ */
+export async function runSearch(
+  model: OpenModel,
+  prompt: PreparedPrompt,
+  search: PlannedSearch,
+  settings: PassSettings,
+  sink: EventSink,
+): Promise<void> {
+  const started = performance.now();
+  const { id: experiment, request, space } = search;
+  const { keepShare, maxCandidates, randomSeed } = request;
+  const { decoder } = model.spec;
+  const { multiplyAdds, memory } = forecastSearch(
+    decoder,
+    search,
+    prompt.length,
+    settings.memoryBudgetBytes,
+  );
+  await tellForecast(model, multiplyAdds, memory.forecastBytes, sink, "at most about");
+  sink({
+    type: "experiment.started",
+    experiment,
+    kind: request.kind,
+    recipe: { keepShare, maxCandidates, randomSeed },
+    branches: maxCandidates + 2,
+  });
+  let tried = 0;
+  const run = async (points: readonly ExperimentPoint[]) => {
+    const results: Result[] = [];
+    const plan = { recipe: {}, points, notices: [] };
+    const part = { id: experiment, kind: request.kind, plan };
+    // The search is one experiment to whoever reads the run: its passes tell their results alone.
+    await runExperiments(model, prompt, undefined, [part], settings, (event) => {
+      if (event.type === "progress") {
+        const done = Math.min(tried + Math.floor(event.done * points.length), maxCandidates);
+        sink({ type: "progress", phase: event.phase, done, total: maxCandidates });
+      } else if (event.type === "branch.result") {
+        results.push(event);
+        sink(event);
+      }
+    });
+    return results;
+  };
+  const judge = (kept: KeptRanges, result: Result): JudgedPathway => ({
+    kept,
+    edgesLeft: result.edges_left ?? space.edgesLeft(kept),
+    share: result.new_score / result.base_score,
+    keeps: keepsAnswer(result, keepShare),
+  });
+  const { keeping, ended } = await searchPathway(
+    { layers: decoder.layers.length, edgesLeft: (kept) => space.edgesLeft(kept) },
+    maxCandidates,
+    async (candidates) => {
+      const results = await run(
+        candidates.map((kept) => ({
+          ...space.point(kept, TRIED_SERIES),
+          detail: namedRanges(kept),
+        })),
+      );
+      tried += candidates.length;
+      return results.flatMap((result, i) => judge(candidates[i] ?? {}, result));
+    },
+  );
+  let found: RunEventOf<"pathway.found">["found"] = null;
+  for (const { kept, edgesLeft } of keeping) {
+    const point = { ...space.point(kept, PATHWAY_SERIES), detail: namedRanges(kept) };
+    const points: ExperimentPoint[] = [point];
+    if (randomSeed !== undefined) points.push(space.control(kept, randomSeed));
+    const [again] = await run(points);
+    // In another company of branches, rounding may decide on which side of the bound it falls.
+    if (again === undefined || !keepsAnswer(again, keepShare)) continue;
+    found = { ...namedRanges(kept), edgesLeft, probability: again.new_score };
+    break;
+  }
+  sink({ type: "pathway.found", experiment, found, tried, ended });
+  sink({
+    type: "experiment.finished",
+    experiment,
+    seconds: (performance.now() - started) / 1000,
+  });
+}
