@@ -1,5 +1,5 @@
 import type { AttentionReading, MassReading, Tensor } from "../src/runs/events.ts";
-import { tensorNumbers } from "./lens-index.ts";
+import { tensorNumbers } from "../src/runs/tensors.ts";
 import type { ReadLayer, Store } from "./store.ts";
 
 /** The layers of one run: the clean one's or a branch's. */
@@ -57,24 +57,6 @@ export function attentionRow(
 export function massGroups(store: Store): { queries: readonly string[]; keys: readonly string[] } {
   const mass = store.layers.find((layer) => layer?.mass !== undefined)?.mass;
   return { queries: mass?.queryGroups ?? [], keys: mass?.keyGroups ?? [] };
-}
-
-/** Attention that a query group's positions give to a key group, by head; undefined when not read. */
-export function massByHead(
-  mass: MassReading | undefined,
-  query: string,
-  key: string,
-): Float32Array | undefined {
-  if (mass === undefined) return undefined;
-  const q = mass.queryGroups.indexOf(query);
-  const k = mass.keyGroups.indexOf(key);
-  if (q < 0 || k < 0) return undefined;
-  const [heads = 0, queries = 0, keys = 0] = mass.mass.shape;
-  const numbers = tensorNumbers(mass.mass);
-  return Float32Array.from(
-    { length: heads },
-    (_, head) => numbers[(head * queries + q) * keys + k] ?? 0,
-  );
 }
 
 /**

@@ -1,4 +1,6 @@
 import type { LensReading } from "../src/runs/events.ts";
+import { tensorNumbers } from "../src/runs/tensors.ts";
+import { wordOf } from "../src/runs/words.ts";
 import type { Store } from "./store.ts";
 
 /** How a lens reading was made; readings of one kind belong together. */
@@ -17,26 +19,6 @@ export interface LensLayer {
 }
 
 const kindKey = (reading: LensReading) => `${reading.norm ? "norm" : "raw"}-${reading.unembedding}`;
-
-/** Value of an IEEE half. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-/** A tensor's numbers as they are meant; half-precision bits are widened. */
-export function tensorNumbers(tensor: {
-  readonly dtype: string;
-  readonly data: Float32Array | Uint16Array | Int32Array | Uint8Array;
-}): Float32Array | Int32Array | Uint8Array {
-  const { data } = tensor;
-  if (!(data instanceof Uint16Array)) return data;
-  return tensor.dtype === "f16" ? Float32Array.from(data, fromHalf) : Float32Array.from(data);
-}
 
 /** The run's lens readings by video token, laid out once per layer and kept. */
 export class LensIndex {
@@ -77,7 +59,7 @@ export class LensIndex {
   word(id: number): string {
     const known = this.#words.get(id);
     if (known !== undefined) return known;
-    const text = this.#store.tokenText(id).replaceAll("▁", " ").replaceAll("Ġ", " ").trim();
+    const text = wordOf(this.#store.tokenText(id));
     if (this.#store.vocabulary.has(id)) this.#words.set(id, text);
     return text;
   }

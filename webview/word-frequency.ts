@@ -1,24 +1,5 @@
 import type { LensIndex } from "./lens-index.ts";
 
-/** Default word lists of the vocabulary-frequency figure; both can be edited in the view. */
-export const SPATIAL_WORDS =
-  "circle, square, star, triangle, person, man, woman, hand, table, car, sky, water, grass, tree, red, orange, yellow, green, blue, purple, white, black, left, right, top, bottom, middle, background";
-export const TEMPORAL_WORDS =
-  "up, down, moving, move, moves, rising, falling, then, after, before, first, last, towards, apart, enters, leaves, grows, shrinks, open, close, start, end, turn, change";
-
-/** "a, B , c" as lower-case words. */
-export function parseWords(text: string): string[] {
-  return [
-    ...new Set(
-      text
-        .toLowerCase()
-        .split(/[,;\n]/)
-        .map((word) => word.trim())
-        .filter((word) => word !== ""),
-    ),
-  ];
-}
-
 /**
  * How often the words of a list are the top-1 token over all video tokens, by layer: counts per word
  * normalised over the layers, then averaged over the words that occur at all (the paper's vocabulary

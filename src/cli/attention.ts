@@ -7,7 +7,8 @@ import type {
   RunEventOf,
   Tensor,
 } from "../runs/events.ts";
-import { fromHalf } from "../runs/half.ts";
+import { meanMass } from "../runs/mass.ts";
+import { tensorNumbers } from "../runs/tensors.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
 import { CLIP_FLAGS } from "./job.ts";
@@ -84,13 +85,7 @@ function layerOf(
   rows: readonly number[],
   video: Int32Array,
 ): AttentionLayer {
-  const [heads = 0, queries = 0, keys = 0] = mass.mass.shape;
-  const query = mass.queryGroups.indexOf(group);
-  const byGroup = mass.keyGroups.map((name, key) => {
-    let sum = 0;
-    for (let h = 0; h < heads; h++) sum += mass.mass.data[(h * queries + query) * keys + key] ?? 0;
-    return [name, sum / heads] as const;
-  });
+  const byGroup = mass.keyGroups.map((name) => [name, meanMass(mass, group, name) ?? 0] as const);
   return {
     layer,
     mass: Object.fromEntries(byGroup),
@@ -101,7 +96,7 @@ function layerOf(
 /** Mean over some query rows of the weights on some keys, for each head of [heads, rows, S]. */
 function meanRows(weights: Tensor, rows: readonly number[], keys: Int32Array): number[][] {
   const [heads = 0, count = 0, length = 0] = weights.shape;
-  const data = weights.data instanceof Uint16Array ? fromHalf(weights.data) : weights.data;
+  const data = tensorNumbers(weights);
   return Array.from({ length: heads }, (_, h) =>
     Array.from(keys, (key) => {
       const sum = rows.reduce((all, row) => all + (data[(h * count + row) * length + key] ?? 0), 0);

@@ -4,6 +4,7 @@ import { type AnalysisJob, type EngineSettings, PROVIDERS } from "../engine/jobs
 import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
 import type { PromptItem } from "../prompts/item.ts";
 import { questionsAbout, selectQuestion } from "../prompts/select.ts";
+import { COUNTERFACTUAL_ORDERS } from "../runs/events.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import { embeddedModel } from "./places.ts";
 
@@ -31,6 +32,11 @@ export const CLIP_FLAGS: Flags = {
   frames: { kind: "whole", value: "N", help: "frames to sample; as the model says without it" },
   start: { kind: "number", value: "S", help: "first second of the clip to look at" },
   end: { kind: "number", value: "S", help: "last second of the clip to look at" },
+  order: {
+    kind: "text",
+    oneOf: COUNTERFACTUAL_ORDERS,
+    help: "a counterfactual clip: the sampled frames in another order (as filmed)",
+  },
   ...ENGINE_FLAGS,
 };
 
@@ -72,6 +78,7 @@ export async function clipAndQuestion(
       frames,
       startSeconds: args.number("start"),
       endSeconds: args.number("end"),
+      order: COUNTERFACTUAL_ORDERS.find((known) => known === args.text("order")),
     },
   };
 }

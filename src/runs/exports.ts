@@ -1,7 +1,7 @@
 import type { RunEvent, RunEventOf, Tensor } from "./events.ts";
 import { experimentsOf } from "./experiments.ts";
-import { fromHalf } from "./half.ts";
 import { knockoutRecords } from "./records.ts";
+import { tensorNumbers } from "./tensors.ts";
 
 /**
  * A run as one JSON value: what it was made of, the answer, every layer (numbered 0 … L-1) and every
@@ -82,10 +82,7 @@ function isTensor(value: object): value is Tensor {
 
 /** A tensor's numbers as nested lists, by its shape. */
 export function nested(tensor: Tensor): unknown {
-  const numbers =
-    tensor.dtype === "f16" && tensor.data instanceof Uint16Array
-      ? fromHalf(tensor.data)
-      : tensor.data;
+  const numbers = tensorNumbers(tensor);
   const build = (axis: number, start: number, size: number): unknown => {
     const extent = tensor.shape[axis];
     if (extent === undefined) return numbers[start];

@@ -1,3 +1,4 @@
+import { parseWords, SPATIAL_WORDS, TEMPORAL_WORDS } from "../../src/runs/words.ts";
 import type { Context, View } from "../context.ts";
 import { button, dropdown, textField } from "../controls.ts";
 import { el, fill, percent, show } from "../dom.ts";
@@ -8,7 +9,7 @@ import type { LineFigure } from "../line-figure.ts";
 import { runRecipe } from "../recipe.ts";
 import { Section } from "../section.ts";
 import type { Topic } from "../store.ts";
-import { parseWords, SPATIAL_WORDS, TEMPORAL_WORDS, wordFrequency } from "../word-frequency.ts";
+import { wordFrequency } from "../word-frequency.ts";
 import { LensSearch } from "./lens-search.ts";
 import { LensStory } from "./lens-story.ts";
 import { describeVideoToken } from "./token-text.ts";

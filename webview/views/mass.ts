@@ -1,4 +1,5 @@
-import { crossFrameMass, massByHead, massGroups } from "../attention-index.ts";
+import { massByHead, meanMass } from "../../src/runs/mass.ts";
+import { crossFrameMass, massGroups } from "../attention-index.ts";
 import type { Context } from "../context.ts";
 import { button, dropdown } from "../controls.ts";
 import { el, percent, setText, show } from "../dom.ts";
@@ -97,11 +98,8 @@ export class MassPart {
   #areaSeries(keys: readonly string[]): LineSeries[] {
     const { store } = this.#context;
     const query = this.#queryChoice;
-    const mean = (layer: number, key: string): number | null => {
-      const heads = massByHead(store.layers[layer]?.mass, query, key);
-      if (heads === undefined || heads.length === 0) return null;
-      return heads.reduce((sum, value) => sum + value, 0) / heads.length;
-    };
+    const mean = (layer: number, key: string) =>
+      meanMass(store.layers[layer]?.mass, query, key) ?? null;
     const names = PARTITION.filter(
       (key) => keys.includes(key) && (key !== query || key !== "last"),
     );
