@@ -1,20 +1,32 @@
 import type {
   PanelRequestName,
   PanelRequests,
-  PanelView,
   RunIdentity,
+  SaveRequest,
 } from "../src/host/panel/protocol.ts";
 import type { FrameImages } from "./frame-images.ts";
 import type { Section } from "./section.ts";
-import type { Store, Topic } from "./store.ts";
+import type { Selection, Topic } from "./selection.ts";
+import type { Store } from "./store.ts";
 import type { Theme } from "./theme.ts";
 
-/** What every view works with. */
-export interface Context {
-  readonly store: Store;
-  readonly images: FrameImages;
+/** What charts, sections and other parts work with, whatever the panel shows. */
+export interface DrawContext {
+  readonly store: Selection;
   /** The theme in force; read anew on the "theme" topic. */
   theme: Theme;
+  /** What is shown, once it is known; the title is the stem of saved files' names. */
+  readonly identity: { readonly title: string } | null;
+  /** Asks the host to save a file. */
+  request(name: "save", params: SaveRequest): Promise<{ saved: string | null }>;
+  /** Shows a failure or a result in the header's live region. */
+  say(message: string): void;
+}
+
+/** What every view of a run works with. */
+export interface Context extends DrawContext {
+  readonly store: Store;
+  readonly images: FrameImages;
   /** The run shown, once the host (or the exported page) has said it. */
   identity: RunIdentity | null;
   /** Asks the host; in an exported page, only `save` works. */
@@ -22,15 +34,13 @@ export interface Context {
     name: N,
     params: PanelRequests[N]["params"],
   ): Promise<PanelRequests[N]["result"]>;
-  /** Shows a failure or a result in the header's live region. */
-  say(message: string): void;
 }
 
-/** One view of the panel. */
+/** One view of a panel. */
 export interface View {
-  readonly id: PanelView;
+  readonly id: string;
   readonly section: Section;
-  /** Whether the run holds, or could be asked for, anything to show. */
+  /** Whether there is, or could be asked for, anything to show. */
   available(): boolean;
   /** Draws what changed; called at most once a frame, and only while the view is on screen. */
   render(changed: ReadonlySet<Topic>): void;

@@ -1,16 +1,10 @@
-import type {
-  HostMessage,
-  PanelRequestName,
-  PanelRequests,
-  PanelState,
-  RequestMessage,
-} from "../src/host/panel/protocol.ts";
+import type { ReplyMessage, RequestMap, RequestOf } from "../src/host/panel/protocol.ts";
 
 /** What VS Code gives a webview. */
 export interface WebviewApi {
-  postMessage(message: RequestMessage): void;
+  postMessage(message: unknown): void;
   getState(): unknown;
-  setState(state: PanelState): void;
+  setState(state: unknown): void;
 }
 
 interface Waiting {
@@ -18,21 +12,26 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Requests with reply ids: every one is settled by the host's reply or error. */
-export class HostLink {
+/**
+ * A panel's requests with reply ids: every one is settled by the host's reply or error.
+ *
+ * `R` are the requests by name, `P` the messages that the host sends by itself, `S` the kept state.
+ */
+export class HostLink<
+  R extends RequestMap<R>,
+  P extends { readonly kind: string },
+  S extends { readonly version: 1 },
+> {
   readonly #api: WebviewApi;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
   /** `onPush` gets the messages that answer no request. */
-  constructor(
-    api: WebviewApi,
-    onPush: (message: Exclude<HostMessage, { kind: "reply" | "error" }>) => void,
-  ) {
+  constructor(api: WebviewApi, onPush: (message: P) => void) {
     this.#api = api;
-    window.addEventListener("message", (event: MessageEvent<HostMessage>) => {
+    window.addEventListener("message", (event: MessageEvent<ReplyMessage | P>) => {
       const message = event.data;
-      if (message?.kind !== "reply" && message?.kind !== "error") {
+      if (!isReply(message)) {
         if (message?.kind !== undefined) onPush(message);
         return;
       }
@@ -45,25 +44,26 @@ export class HostLink {
   }
 
   /** Sends a request; rejects with the host's message when it fails there. */
-  request<N extends PanelRequestName>(
-    name: N,
-    params: PanelRequests[N]["params"],
-  ): Promise<PanelRequests[N]["result"]> {
+  request<N extends keyof R & string>(name: N, params: R[N]["params"]): Promise<R[N]["result"]> {
     this.#lastId += 1;
     const id = this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#api.postMessage({ kind: "request", id, name, params } as RequestMessage);
+      this.#api.postMessage({ kind: "request", id, name, params } as RequestOf<R>);
     });
   }
 
   /** The state kept before a reload, if it is one of ours. */
-  restored(): Partial<PanelState> {
-    const state = this.#api.getState() as Partial<PanelState> | null | undefined;
+  restored(): Partial<S> {
+    const state = this.#api.getState() as Partial<S> | null | undefined;
     return state?.version === 1 ? state : {};
   }
 
-  keep(state: PanelState): void {
+  keep(state: S): void {
     this.#api.setState(state);
   }
+}
+
+function isReply(message: ReplyMessage | { readonly kind: string }): message is ReplyMessage {
+  return message?.kind === "reply" || message?.kind === "error";
 }

@@ -9,7 +9,7 @@ import {
   PointElement,
 } from "chart.js";
 import { ChartLegend, swatch } from "./chart-legend.ts";
-import type { Context } from "./context.ts";
+import type { DrawContext } from "./context.ts";
 import { el, fill, onWidth, setAttributes, show } from "./dom.ts";
 import { layerStep } from "./layer-step.ts";
 import { drawLineFigure, type PlotGeometry } from "./line-drawing.ts";
@@ -32,7 +32,7 @@ const POINTS_UP_TO = 48;
  */
 export class LayerChart {
   readonly element: HTMLElement;
-  readonly #context: Context;
+  readonly #context: DrawContext;
   readonly #canvas = el("canvas", { tabindex: 0, role: "slider" });
   readonly #plot: HTMLElement;
   readonly #legend: ChartLegend;
@@ -41,10 +41,10 @@ export class LayerChart {
   readonly #tip = el("div", { class: "tip", role: "presentation", hidden: true });
   readonly #chart: Chart<"line", Point[]>;
   /** The theme that the datasets were made in. */
-  #drawnIn: Context["theme"] | null = null;
+  #drawnIn: DrawContext["theme"] | null = null;
   #figure: LineFigure | null = null;
 
-  constructor(context: Context, height = 220) {
+  constructor(context: DrawContext, height = 220) {
     this.#context = context;
     this.#plot = el("div", { class: "plot" }, this.#shade, this.#canvas, this.#mark, this.#tip);
     this.#plot.style.height = `${height}px`;

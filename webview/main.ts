@@ -1,4 +1,10 @@
-import type { HostMessage, RunIdentity } from "../src/host/panel/protocol.ts";
+import type {
+  HostMessage,
+  PanelRequests,
+  PanelState,
+  ReplyMessage,
+  RunIdentity,
+} from "../src/host/panel/protocol.ts";
 import type { Context } from "./context.ts";
 import { unseen } from "./feed.ts";
 import { FrameImages } from "./frame-images.ts";
@@ -10,12 +16,13 @@ import { readTheme } from "./theme.ts";
 
 declare function acquireVsCodeApi(): WebviewApi;
 
-type Push = Exclude<HostMessage, { kind: "reply" | "error" }>;
+type Push = Exclude<HostMessage, ReplyMessage>;
+type Link = HostLink<PanelRequests, Push, PanelState>;
 
 /** Connects a store, a panel and the host; a new run replaces store and panel together. */
 class App {
   readonly #root: HTMLElement;
-  readonly #link: HostLink | null;
+  readonly #link: Link | null;
   readonly #standalone: StandaloneRun | null;
   #context: Context;
   #panel: Panel;
@@ -29,7 +36,7 @@ class App {
     this.#standalone = standaloneRun();
     this.#link =
       this.#standalone === null
-        ? new HostLink(acquireVsCodeApi(), (message) => this.#onPush(message))
+        ? new HostLink(acquireVsCodeApi(), (message: Push) => this.#onPush(message))
         : null;
     const made = this.#make(null);
     this.#store = made.store;

@@ -1,4 +1,4 @@
-import type { Context } from "./context.ts";
+import type { DrawContext } from "./context.ts";
 import { el, onWidth, setAttributes } from "./dom.ts";
 import { layerStep } from "./layer-step.ts";
 import { CanvasPen, type Pen } from "./pen.ts";
@@ -46,7 +46,7 @@ export function matrixTable(figure: MatrixFigure): DataTable {
 /** Rows x layers on a canvas; a cell is chosen by click, or by arrow keys (rows up and down). */
 export class MatrixChart {
   readonly element: HTMLElement;
-  readonly #context: Context;
+  readonly #context: DrawContext;
   readonly #canvas = el("canvas", { tabindex: 0, role: "application" });
   readonly #onRow: (row: number) => void;
   #figure: MatrixFigure | null = null;
@@ -54,7 +54,7 @@ export class MatrixChart {
   #label = 60;
 
   /** `onRow` is told which row was chosen; the layer goes to the store. */
-  constructor(context: Context, onRow: (row: number) => void) {
+  constructor(context: DrawContext, onRow: (row: number) => void) {
     this.#context = context;
     this.#onRow = onRow;
     this.element = el("div", { class: "matrix" }, this.#canvas);

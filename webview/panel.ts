@@ -1,8 +1,7 @@
 import type { PanelView } from "../src/host/panel/protocol.ts";
 import type { Context, View } from "./context.ts";
-import { el, show } from "./dom.ts";
-import type { Topic } from "./store.ts";
-import { onThemeChange, readTheme } from "./theme.ts";
+import { el } from "./dom.ts";
+import { Page, type Place } from "./page.ts";
 import { AnswerView } from "./views/answer.ts";
 import { AttentionView } from "./views/attention.ts";
 import { FlowMapView } from "./views/flow-map.ts";
@@ -16,35 +15,15 @@ import { PromptView } from "./views/prompt.ts";
 import { VideoView } from "./views/video.ts";
 import { WhatIfView } from "./views/what-if.ts";
 
-interface Place {
-  readonly view: View;
-  readonly title: string;
-  /** Changes since the view last drew; views out of sight draw when they come into it. */
-  readonly dirty: Set<Topic>;
-  visible: boolean;
-}
-
-const EVERYTHING: readonly Topic[] = ["run", "frames", "layers", "experiments", "selection"];
-
-/** The page: head, layer bar, and the views, drawn at most once a frame and only while in sight. */
+/** The page of one run: head, layer bar, and the views. */
 export class Panel {
-  readonly #context: Context;
-  readonly #header: Header;
-  readonly #bar: LayerBar;
-  readonly #places: readonly Place[];
-  #scheduled = false;
+  readonly #page: Page;
 
   constructor(root: HTMLElement, context: Context) {
-    this.#context = context;
-    this.#header = new Header(context);
-    context.say = (message) => this.#header.say(message);
-    this.#bar = new LayerBar(context);
-    const place = (view: View, title: string): Place => ({
-      view,
-      title,
-      dirty: new Set(EVERYTHING),
-      visible: false,
-    });
+    const header = new Header(context);
+    context.say = (message) => header.say(message);
+    const bar = new LayerBar(context);
+    const place = (view: View, title: string): Place => ({ view, title });
     const input = [
       place(new VideoView(context), "Video"),
       place(new PromptView(context), "Prompt"),
@@ -59,10 +38,9 @@ export class Panel {
       place(new WhatIfView(context), "What if"),
       place(new GenerationView(context), "Generation"),
     ];
-    this.#places = [...input, ...results];
     root.replaceChildren(
-      this.#header.element,
-      this.#bar.element,
+      header.element,
+      bar.element,
       el(
         "main",
         {},
@@ -78,71 +56,21 @@ export class Panel {
         ),
       ),
     );
-    this.#watchVisibility();
-    onThemeChange(() => {
-      context.theme = readTheme();
-      context.store.touch("theme");
+    this.#page = new Page(context, {
+      header,
+      bar,
+      places: [...input, ...results],
+      first: ["run", "frames", "layers", "experiments", "selection"],
     });
   }
 
   /** To be called when the store has changed: draws in the next animation frame. */
   schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    requestAnimationFrame(() => {
-      this.#scheduled = false;
-      this.#render(this.#context.store.takeChanges());
-    });
+    this.#page.schedule();
   }
 
   /** Scrolls to a view and puts the focus on its heading. */
   reveal(id: PanelView): void {
-    const place = this.#places.find(({ view }) => view.id === id);
-    if (place === undefined) return;
-    if (!place.view.section.isOpen) this.#context.store.choose(`fold:${id}`, false);
-    const { element } = place.view.section;
-    element.scrollIntoView({ block: "start" });
-    element.querySelector<HTMLElement>(".fold")?.focus({ preventScroll: true });
-  }
-
-  #render(changed: ReadonlySet<Topic>): void {
-    this.#header.render(changed);
-    this.#bar.render(changed);
-    const listed: Place[] = [];
-    for (const place of this.#places) {
-      for (const topic of changed) place.dirty.add(topic);
-      const available = place.view.available();
-      show(place.view.section.element, available);
-      if (available) listed.push(place);
-      if (place.visible) this.#draw(place);
-    }
-    this.#bar.setViews(listed, (id) => this.reveal(id));
-  }
-
-  #draw(place: Place): void {
-    if (place.dirty.size === 0 || !place.view.available()) return;
-    const dirty = new Set(place.dirty);
-    place.dirty.clear();
-    if (place.view.section.isOpen) place.view.render(dirty);
-    else {
-      // Folded: only the fold itself is brought up to date; the rest is kept for later.
-      place.view.section.refresh();
-      for (const topic of dirty) if (topic !== "choices") place.dirty.add(topic);
-    }
-  }
-
-  #watchVisibility(): void {
-    const observer = new IntersectionObserver(
-      (entries) => {
-        for (const entry of entries) {
-          const place = this.#places.find(({ view }) => view.section.element === entry.target);
-          if (place === undefined) continue;
-          place.visible = entry.isIntersecting;
-          if (place.visible) this.#draw(place);
-        }
-      },
-      { rootMargin: "200px" },
-    );
-    for (const { view } of this.#places) observer.observe(view.section.element);
+    this.#page.reveal(id);
   }
 }

@@ -1,5 +1,4 @@
-import type { PanelView } from "../src/host/panel/protocol.ts";
-import type { Context } from "./context.ts";
+import type { DrawContext } from "./context.ts";
 import { button } from "./controls.ts";
 import { el, fill, setText, show, uniqueId } from "./dom.ts";
 import { CanvasPen, type Pen, SvgPen } from "./pen.ts";
@@ -48,15 +47,15 @@ export class Section {
   readonly #recipe = el("p", { class: "recipe" });
   readonly #content: HTMLElement;
   readonly #heading: HTMLButtonElement;
-  readonly #context: Context;
-  readonly #id: PanelView;
+  readonly #context: DrawContext;
+  readonly #id: string;
   readonly #title: string;
   readonly #exports: Exports | null;
   readonly #tableButton: HTMLElement | null;
 
   constructor(
-    context: Context,
-    id: PanelView,
+    context: DrawContext,
+    id: string,
     title: string,
     options: { evidence?: Evidence; note?: string; exports?: Exports } = {},
   ) {

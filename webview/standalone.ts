@@ -43,7 +43,12 @@ export function standaloneRun(): StandaloneRun | null {
   };
 }
 
-const MIME = { png: "image/png", svg: "image/svg+xml", csv: "text/csv" } as const;
+const MIME = {
+  png: "image/png",
+  svg: "image/svg+xml",
+  csv: "text/csv",
+  json: "application/json",
+} as const;
 
 /** In an exported page the browser saves files itself; there is no host to ask for anything else. */
 export function saveByDownload<N extends PanelRequestName>(

@@ -9,26 +9,9 @@ import type {
   RunEventOf,
 } from "../src/runs/events.ts";
 import { type PromptMap, promptMap } from "./prompt-map.ts";
+import { Selection } from "./selection.ts";
 
-/** What may have changed since a view last drew. */
-export type Topic =
-  | "run"
-  | "frames"
-  | "vocabulary"
-  | "layers"
-  | "lens"
-  | "attention"
-  | "mass"
-  | "answer"
-  | "experiments"
-  | "generation"
-  | "progress"
-  | "notices"
-  | "finished"
-  | "engine"
-  | "selection"
-  | "choices"
-  | "theme";
+export type { Topic } from "./selection.ts";
 
 export type RunStarted = RunEventOf<"run.started">;
 export type BranchResult = RunEventOf<"branch.result">;
@@ -79,22 +62,15 @@ export interface GenerationState {
   text: string;
 }
 
-/** What the pointer or the keyboard is on right now; null members mean nothing. */
-export interface Hover {
-  readonly layer: number | null;
-  readonly token: number | null;
-}
-
 /** More layers than any decoder has: a broken file must not make the panel loop for minutes. */
 const MAX_LAYERS = 512;
-const NOTHING: Hover = { layer: null, token: null };
 
 /**
  * The panel's whole state, folded from run events one at a time (O(1) each, tensors kept by
  * reference), plus what the user has chosen. Knows nothing of the DOM; views read it and are told
  * by topic what changed.
  */
-export class Store {
+export class Store extends Selection {
   run: RunStarted | null = null;
   map: PromptMap | null = null;
   frames: RunEventOf<"video.frames">["frames"] = [];
@@ -113,29 +89,13 @@ export class Store {
   /** Events folded so far, progress not counted: the index of the next one. */
   next = 0;
 
-  layer: number | null = null;
-  token: number | null = null;
-  hover: Hover = NOTHING;
-  readonly #choices = new Map<string, string | number | boolean>();
-  readonly #changed = new Set<Topic>();
-  readonly #notify: () => void;
-
-  /** `notify` is called on the first change after each `takeChanges`. */
-  constructor(notify: () => void = () => {}) {
-    this.#notify = notify;
-  }
-
   /** Layers of the model, 0 before the run's first event. */
-  get layerCount(): number {
+  override get layerCount(): number {
     return Math.min(this.run?.model.layers ?? 0, MAX_LAYERS);
   }
 
-  /** The layer views show: the hovered one, else the chosen one, else the last complete one. */
-  get shownLayer(): number {
-    return this.hover.layer ?? this.chosenLayer;
-  }
-
-  get chosenLayer(): number {
+  /** The chosen layer, else the last complete one. */
+  override get chosenLayer(): number {
     return this.layer ?? Math.max(0, this.layers.length - 1);
   }
 
@@ -147,15 +107,15 @@ export class Store {
         this.run = event;
         this.map = promptMap(event.tokens);
         for (const token of event.tokens.text) this.#learn(token.id, token.text);
-        this.#touch("run");
+        this.touch("run");
         break;
       case "video.frames":
         this.frames = event.frames;
-        this.#touch("frames");
+        this.touch("frames");
         break;
       case "vocabulary":
         for (const token of event.tokens) this.vocabulary.set(token.id, token.text);
-        this.#touch("vocabulary");
+        this.touch("vocabulary");
         break;
       case "layer.clean":
         this.#layer(event);
@@ -165,7 +125,7 @@ export class Store {
         break;
       case "answer":
         this.answer = event;
-        this.#touch("answer");
+        this.touch("answer");
         break;
       case "experiment.started":
         this.experiments.set(event.experiment, {
@@ -177,7 +137,7 @@ export class Store {
           seconds: null,
           series: new Map(),
         });
-        this.#touch("experiments");
+        this.touch("experiments");
         break;
       case "branch.result":
         this.#branch(event);
@@ -188,21 +148,21 @@ export class Store {
       case "experiment.finished": {
         const experiment = this.experiments.get(event.experiment);
         if (experiment !== undefined) experiment.seconds = event.seconds;
-        this.#touch("experiments");
+        this.touch("experiments");
         break;
       }
       case "progress":
         this.progress = event;
-        this.#touch("progress");
+        this.touch("progress");
         break;
       case "notice":
         this.notices.push(event);
-        this.#touch("notices");
+        this.touch("notices");
         break;
       case "run.finished":
         this.finished = event;
         this.progress = null;
-        this.#touch("finished");
+        this.touch("finished");
         break;
     }
   }
@@ -221,19 +181,19 @@ export class Store {
       this.layers[event.layer] = state;
       for (const token of event.normed.top) this.#learn(token.id, token.token);
       for (const token of event.raw.top) this.#learn(token.id, token.token);
-      this.#touch("layers");
+      this.touch("layers");
     }
     if (event.mass !== undefined) {
       state.mass = event.mass;
-      this.#touch("mass");
+      this.touch("mass");
     }
     if (event.lens !== undefined) {
       state.lens.push(event.lens);
-      this.#touch("lens");
+      this.touch("lens");
     }
     if (event.attention !== undefined) {
       state.attention.push(event.attention);
-      this.#touch("attention");
+      this.touch("attention");
     }
   }
 
@@ -251,7 +211,7 @@ export class Store {
       lens: event.lens === undefined ? [] : [event.lens],
       attention: event.attention === undefined ? [] : [event.attention],
     };
-    this.#touch("attention");
+    this.touch("attention");
   }
 
   #branch(event: BranchResult): void {
@@ -265,7 +225,7 @@ export class Store {
     series.results.push(event);
     series.byLayer.set(event.layer, event);
     experiment.received += 1;
-    this.#touch("experiments");
+    this.touch("experiments");
   }
 
   #generation(event: RunEventOf<"generation.token">): void {
@@ -277,7 +237,7 @@ export class Store {
     }
     state.tokens.push(event.token);
     state.text = event.text;
-    this.#touch("generation");
+    this.touch("generation");
   }
 
   /** Remembers a token's text unless the run's own vocabulary already said it. */
@@ -292,78 +252,11 @@ export class Store {
 
   setEngine(state: EngineState): void {
     this.engine = state;
-    this.#touch("engine");
-  }
-
-  chooseLayer(layer: number | null): void {
-    const last = this.layerCount - 1;
-    const value = layer === null || last < 0 ? null : Math.min(Math.max(layer, 0), last);
-    if (value === this.layer) return;
-    this.layer = value;
-    this.#touch("selection");
-  }
-
-  chooseToken(token: number | null): void {
-    if (token === this.token) return;
-    this.token = token;
-    this.#touch("selection");
-  }
-
-  setHover(hover: Partial<Hover>): void {
-    const next = { ...this.hover, ...hover };
-    if (next.layer === this.hover.layer && next.token === this.hover.token) return;
-    this.hover = next;
-    this.#touch("selection");
-  }
-
-  /** A view's small choice, kept across reloads; `fallback` fixes its type. */
-  choice<T extends string | number | boolean>(key: string, fallback: T): T {
-    const value = this.#choices.get(key);
-    return typeof value === typeof fallback ? (value as T) : fallback;
-  }
-
-  choose(key: string, value: string | number | boolean): void {
-    if (this.#choices.get(key) === value) return;
-    this.#choices.set(key, value);
-    this.#touch("choices");
+    this.touch("engine");
   }
 
   /** What `setState` keeps. */
   toState(run: string | null): PanelState {
-    return {
-      version: 1,
-      run,
-      layer: this.layer,
-      token: this.token,
-      choices: Object.fromEntries(this.#choices),
-    };
-  }
-
-  /** Takes the selection of a kept state; anything malformed in it is left out. */
-  restore(state: Partial<PanelState>): void {
-    if (Number.isSafeInteger(state.layer)) this.layer = state.layer ?? null;
-    if (Number.isSafeInteger(state.token)) this.token = state.token ?? null;
-    for (const [key, value] of Object.entries(state.choices ?? {})) {
-      if (["string", "number", "boolean"].includes(typeof value)) this.#choices.set(key, value);
-    }
-    this.#touch("selection");
-  }
-
-  /** The topics changed since the last call. */
-  takeChanges(): ReadonlySet<Topic> {
-    const changes = new Set(this.#changed);
-    this.#changed.clear();
-    return changes;
-  }
-
-  /** Marks a topic as changed that lives outside the events: decoded pictures, the theme. */
-  touch(topic: Topic): void {
-    this.#touch(topic);
-  }
-
-  #touch(topic: Topic): void {
-    const first = this.#changed.size === 0;
-    this.#changed.add(topic);
-    if (first) this.#notify();
+    return { version: 1, run, token: this.token, ...this.kept() };
   }
 }

@@ -3,6 +3,7 @@ import {
   eventBatches,
   type HostMessage,
   type PanelRequestName,
+  type PanelRequests,
   type RequestMessage,
   type RunIdentity,
 } from "../../src/host/panel/protocol.ts";
@@ -102,7 +103,7 @@ export class FakeHost {
       if (failure !== undefined) throw new Error(failure);
       return null;
     };
-    const reply = await answerRequest(message, {
+    const reply = await answerRequest<PanelRequests>(message, {
       sync: ({ run, next }) => {
         const from = run === this.identity.id ? next : 0;
         const missed = this.events.slice(from);

@@ -1,8 +1,7 @@
-import type { PanelView } from "../../src/host/panel/protocol.ts";
-import type { Context, View } from "../context.ts";
+import type { DrawContext, View } from "../context.ts";
 import { button, slider } from "../controls.ts";
 import { el, fill, setText, show } from "../dom.ts";
-import type { Topic } from "../store.ts";
+import type { Topic } from "../selection.ts";
 import { reducedMotion } from "../theme.ts";
 
 /** Time a layer stays while the layers play. */
@@ -12,7 +11,7 @@ const PLAY_MS_REDUCED = 1000;
 /** The bar that stays in sight: links to the views, and the layer that all of them show. */
 export class LayerBar {
   readonly element: HTMLElement;
-  readonly #context: Context;
+  readonly #context: DrawContext;
   readonly #links = el("nav", { class: "links", "aria-label": "Views" });
   readonly #slider = slider("Layer", 1, 1, 1, (value) =>
     this.#context.store.chooseLayer(value - 1),
@@ -26,7 +25,7 @@ export class LayerBar {
   #timer: ReturnType<typeof setInterval> | null = null;
   #listed = "";
 
-  constructor(context: Context) {
+  constructor(context: DrawContext) {
     this.#context = context;
     this.#layers = el(
       "div",
@@ -40,7 +39,7 @@ export class LayerBar {
   }
 
   /** Lists the views that have something to show. */
-  setViews(views: readonly { view: View; title: string }[], go: (view: PanelView) => void): void {
+  setViews(views: readonly { view: View; title: string }[], go: (view: string) => void): void {
     const key = views.map(({ view }) => view.id).join();
     if (key === this.#listed) return;
     this.#listed = key;
@@ -57,7 +56,8 @@ export class LayerBar {
   render(changed: ReadonlySet<Topic>): void {
     const { store } = this.#context;
     show(this.#layers, store.layerCount > 0);
-    if (changed.has("run")) this.#slider.setRange(1, Math.max(1, store.layerCount));
+    if (changed.has("run") || changed.has("comparison"))
+      this.#slider.setRange(1, Math.max(1, store.layerCount));
     const text = `${store.shownLayer + 1} / ${store.layerCount}`;
     this.#slider.set(store.chosenLayer + 1);
     this.#slider.setText(`Layer ${store.chosenLayer + 1} of ${store.layerCount}`);

@@ -88,30 +88,40 @@ export interface SyncResult {
   readonly engine: EngineState;
 }
 
-/** One exported chart. */
+/** One exported chart, or its figures. */
 export interface SaveRequest {
-  readonly format: "png" | "svg" | "csv";
+  readonly format: "png" | "svg" | "csv" | "json";
   /** Suggested file name, extension included. */
   readonly name: string;
-  /** Text for svg and csv, bytes for png. */
+  /** Text, or bytes for png. */
   readonly data: string | ArrayBuffer;
 }
 
-/** Webview → host. */
-export type RequestMessage = {
-  [N in PanelRequestName]: {
+/** Requests by name, as a type: `PanelRequests`, and those of the other panels. */
+export type RequestMap<R> = {
+  readonly [N in keyof R]: { readonly params: unknown; readonly result: unknown };
+};
+
+/** Webview → host: one of a panel's requests. */
+export type RequestOf<R extends RequestMap<R>> = {
+  [N in keyof R & string]: {
     readonly kind: "request";
     readonly id: number;
     readonly name: N;
-    readonly params: PanelRequests[N]["params"];
+    readonly params: R[N]["params"];
   };
-}[PanelRequestName];
+}[keyof R & string];
+export type RequestMessage = RequestOf<PanelRequests>;
 export type WebviewMessage = RequestMessage;
+
+/** Host → webview: the one answer to a request. */
+export type ReplyMessage =
+  | { readonly kind: "reply"; readonly id: number; readonly result: unknown }
+  | { readonly kind: "error"; readonly id: number; readonly message: string };
 
 /** Host → webview. */
 export type HostMessage =
-  | { readonly kind: "reply"; readonly id: number; readonly result: unknown }
-  | { readonly kind: "error"; readonly id: number; readonly message: string }
+  | ReplyMessage
   /** Events `from`, `from + 1`, … of run `run`. Progress is never among them. */
   | {
       readonly kind: "events";
@@ -127,21 +137,20 @@ export type HostMessage =
   /** Scrolls to a view, and chooses a layer (0-based) when one is given. */
   | { readonly kind: "reveal"; readonly view: PanelView; readonly layer?: number };
 
-/** Handlers of all requests: forgetting one is a compile error. */
-export type RequestHandlers = {
-  [N in PanelRequestName]: (
-    params: PanelRequests[N]["params"],
-  ) => Promise<PanelRequests[N]["result"]> | PanelRequests[N]["result"];
+/** Handlers of all of a panel's requests: forgetting one is a compile error. */
+export type HandlersOf<R extends RequestMap<R>> = {
+  [N in keyof R]: (params: R[N]["params"]) => Promise<R[N]["result"]> | R[N]["result"];
 };
+export type RequestHandlers = HandlersOf<PanelRequests>;
 
 /**
  * Runs the handler of a request and returns the message to send back. Never rejects: a handler's
  * error, or an unknown request, becomes an error reply, so that the webview is not left waiting.
  */
-export async function answerRequest(
-  message: RequestMessage,
-  handlers: RequestHandlers,
-): Promise<HostMessage> {
+export async function answerRequest<R extends RequestMap<R>>(
+  message: RequestOf<R>,
+  handlers: HandlersOf<R>,
+): Promise<ReplyMessage> {
   try {
     if (!Object.hasOwn(handlers, message.name)) {
       throw new Error(`the panel asked for "${String(message.name)}", which is not known here`);
@@ -244,14 +253,22 @@ export interface PanelHtmlOptions {
   /** `dist/webview.js` and `dist/webview.css` as webview URIs. */
   readonly scriptUri: string;
   readonly styleUri: string;
+  /** Which panel the script builds: its root element's id. Absent: the panel of one run. */
+  readonly root?: "panel" | "compare";
 }
 
 /**
- * The panel's page. Content-security policy: nothing by default, our one script by nonce, style
+ * A panel's page. Content-security policy: nothing by default, our one script by nonce, style
  * sheets, pictures and the clip only from the extension's own resource source; frames arrive as bytes.
  * The controls' library makes one style element of its own, with the nonce it finds in a meta element.
  */
-export function panelHtml({ cspSource, nonce, scriptUri, styleUri }: PanelHtmlOptions): string {
+export function panelHtml({
+  cspSource,
+  nonce,
+  scriptUri,
+  styleUri,
+  root = "panel",
+}: PanelHtmlOptions): string {
   const policy = [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
@@ -271,7 +288,7 @@ export function panelHtml({ cspSource, nonce, scriptUri, styleUri }: PanelHtmlOp
 <link rel="stylesheet" href="${escapeAttribute(styleUri)}">
 </head>
 <body>
-<div id="panel"></div>
+<div id="${root}"></div>
 <script nonce="${escapeAttribute(nonce)}" src="${escapeAttribute(scriptUri)}"></script>
 </body>
 </html>
