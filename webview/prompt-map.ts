@@ -80,13 +80,15 @@ export function promptMap(tokens: RunTokens): PromptMap {
       for (let position = start; position < end; position += 1) video.push(position);
     }
   }
-  const videoPositions = Int32Array.from(video);
+  const { frames, rows, columns } = tokens.grid;
+  const inFrames = frames * rows * columns <= video.length ? frames * rows * columns : 0;
+  // A model may end its video with tokens that belong to no frame: they have no cell.
+  const videoPositions = Int32Array.from(inFrames > 0 ? video.slice(0, inFrames) : video);
   const videoIndex = new Int32Array(length).fill(-1);
   videoPositions.forEach((position, index) => {
     videoIndex[position] = index;
   });
-  const { frames, rows, columns } = tokens.grid;
-  const grid = frames * rows * columns === video.length ? tokens.grid : NO_GRID;
+  const grid = inFrames > 0 ? tokens.grid : NO_GRID;
 
   const named = new Map<number, string[]>();
   for (const { name, spans } of tokens.groups) {

@@ -1,3 +1,4 @@
+import { positionsOf } from "../prompts/groups.ts";
 import type { LensReading, RunEvent, RunTokens } from "../runs/events.ts";
 import { UsageError } from "./arguments.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
@@ -83,10 +84,10 @@ function lensTokens(
   words: ReadonlyMap<number, string>,
 ): LensLayer["tokens"] {
   const k = ids.shape[1] ?? 0;
-  const first = positions[0]?.[0] ?? 0;
+  const places = positionsOf(positions);
   const perFrame = grid.rows * grid.columns;
   return Array.from({ length: ids.shape[0] ?? 0 }, (_, i) => ({
-    position: first + i,
+    position: places[i] ?? 0,
     frame: Math.floor(i / perFrame),
     row: Math.floor((i % perFrame) / grid.columns),
     column: i % grid.columns,

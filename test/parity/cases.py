@@ -45,6 +45,7 @@ BASE = {
     "full_attention": False,     # every query row of the attention weights, or a few
     "all_logits": False,
     "details": False,            # every logit-lens variant, whole distributions of a sweep, weights of cut runs
+    "family": None,              # a family of families.py; None is PLLaVA
     "generate": False,           # six greedy tokens, clean and cut
     "random_control": False,
     "pathways": {"cross_frame": [2, 3], "video_to_question": [2, 3], "question_to_last": [3, 4]},
@@ -132,6 +133,101 @@ CASES = {
     },
 }
 
+FAMILY_BASE = {
+    "names": "old", "dtype": "bfloat16", "styles": ["center"], "windows": [3], "files": {}, "processor_keys": {},
+    "fps": 10, "total_frames": 95, "indices": [7, 30, 54, 77],
+    "text": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+             "num_key_value_heads": 2, "rms_norm_eps": 1e-5, "max_position_embeddings": 512},
+}
+
+CASES |= {
+    "h-next-video": {
+        **FAMILY_BASE, "seed": 4, "answer": 2, "family": "llava_next_video",
+        "text": {"model_type": "llama", "head_dim": 12, **FAMILY_BASE["text"]},
+        "vision": {"model_type": "clip_vision_model"},
+        "root": {"projector_hidden_act": "gelu", "vision_feature_layer": -2, "spatial_pool_mode": "average",
+                 "spatial_pool_stride": 2},
+        "token_keys": {"video_token_index": "<video>", "image_token_index": "<image>"},
+        "processor_keys": {"patch_size": 5, "vision_feature_select_strategy": "default"},
+        "files": {"preprocessor_config.json": {
+            "image_processor_type": "LlavaNextVideoImageProcessor", "do_resize": True, "do_center_crop": True,
+            "size": {"shortest_edge": 34}, "crop_size": {"height": 30, "width": 30}, "resample": 3,
+            "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
+            "image_grid_pinpoints": [[30, 60]], "aspect_ratio_setting": "anyres"}},
+        "about": "llava_next_video: 2 x 2 average pooling of 6 x 6 patches before the projector, head_dim that is not "
+                 "d / heads, a resize larger than the crop",
+    },
+    "i-onevision": {
+        **FAMILY_BASE, "seed": 11, "answer": 0, "family": "llava_onevision",
+        "text": {"model_type": "qwen2", "tie_word_embeddings": True, "rope_theta": 1000.0, "use_sliding_window": False,
+                 **FAMILY_BASE["text"]},
+        "vision": {"model_type": "siglip_vision_model", "patch_size": 6, "vision_use_head": False},
+        "vision_omit": ["projection_dim"],
+        "root": {"projector_hidden_act": "gelu", "vision_feature_layer": -1, "vision_feature_select_strategy": "full",
+                 "tie_word_embeddings": False, "vision_aspect_ratio": "anyres_max_9",
+                 "image_grid_pinpoints": [[30, 30]]},
+        "token_keys": {"video_token_index": "<video>", "image_token_index": "<image>"},
+        "processor_keys": {"num_image_tokens": 25, "vision_feature_select_strategy": "full"},
+        "files": {"video_preprocessor_config.json": {
+            "video_processor_type": "LlavaOnevisionVideoProcessor", "do_resize": True, "do_rescale": True,
+            "do_normalize": True, "size": {"height": 30, "width": 30}, "resample": 3, "rescale_factor": 1 / 255,
+            "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "do_sample_frames": False}},
+        "about": "llava_onevision: SigLIP read before its last norm, 5 x 5 patches resized to 3 x 3, a newline that "
+                 "belongs to no frame, Qwen2 with biases, heads tied in text_config alone, a picture resized without "
+                 "its aspect ratio",
+    },
+    "j-internvl": {
+        **FAMILY_BASE, "seed": 4, "answer": 1, "family": "internvl",
+        "text": {"model_type": "qwen2", "tie_word_embeddings": False, "rope_theta": 1000.0, **FAMILY_BASE["text"]},
+        "vision": {"model_type": "internvl_vision", "image_size": [24, 24], "patch_size": [4, 4],
+                   "num_hidden_layers": 2, "attention_bias": True, "hidden_size": 24, "num_attention_heads": 3},
+        "vision_omit": ["projection_dim"],
+        "root": {"tie_word_embeddings": False, "downsample_ratio": 0.5, "image_seq_length": 9},
+        "token_keys": {"image_token_id": "<IMG_CONTEXT>"},
+        "processor_keys": {"image_seq_length": 9},
+        "files": {"video_preprocessor_config.json": {
+            "video_processor_type": "InternVLVideoProcessor", "do_resize": True, "size": {"height": 24, "width": 24},
+            "resample": 3, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+            "do_sample_frames": False, "initial_shift": True}},
+        "about": "internvl: InternViT with layer scale and a class token that is dropped, pixel shuffle, norm, Qwen2; "
+                 "numbered frames with text between them",
+    },
+    "j-internvl-qwen3": {
+        **FAMILY_BASE, "seed": 1, "family": "internvl", "names": "flat",
+        "text": {"model_type": "qwen3", "head_dim": 12, "tie_word_embeddings": True, "rope_theta": 1000.0,
+                 **FAMILY_BASE["text"], "num_hidden_layers": 2},
+        "vision": {"model_type": "internvl_vision", "image_size": [24, 24], "patch_size": [4, 4],
+                   "num_hidden_layers": 2, "use_mean_pooling": False, "hidden_size": 24, "num_attention_heads": 3},
+        "vision_omit": ["projection_dim"],
+        "root": {"tie_word_embeddings": True, "downsample_ratio": 0.5, "image_seq_length": 9},
+        "token_keys": {"image_token_id": "<IMG_CONTEXT>"},
+        "processor_keys": {"image_seq_length": 9},
+        "files": {"processor_config.json": {"processor_class": "InternVLProcessor", "video_processor": {
+            "video_processor_type": "InternVLVideoProcessor", "size": {"height": 24, "width": 24}, "resample": 2}}},
+        "frames": [2, 37, 50], "indices": [7, 30],
+        "about": "internvl with Qwen3 (norms of queries and keys, tied heads) and InternViT's last norm; newer tensor "
+                 "names, settings nested in processor_config.json, class defaults for the rest",
+    },
+    "k-smolvlm": {
+        **FAMILY_BASE, "seed": 2, "answer": 1, "family": "smolvlm", "names": "flat",
+        "text": {"model_type": "llama", "rope_theta": 1000.0, "tie_word_embeddings": False, **FAMILY_BASE["text"]},
+        "vision": {"model_type": "smolvlm_vision", "image_size": 24, "patch_size": 4, "num_hidden_layers": 2},
+        "vision_omit": ["projection_dim"],
+        "root": {"scale_factor": 3, "tie_word_embeddings": False},
+        "token_keys": {"image_token_id": "<image>", "pad_token_id": "<|endoftext|>"},
+        "processor_keys": {"image_seq_len": 4},
+        "fps": 2, "total_frames": 7300, "indices": [7, 130, 1254, 7277],
+        "files": {"preprocessor_config.json": {
+            "image_processor_type": "SmolVLMImageProcessor", "do_convert_rgb": True, "do_image_splitting": True,
+            "do_pad": True, "do_resize": True, "max_image_size": {"longest_edge": 24},
+            "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "resample": 1,
+            "size": {"longest_edge": 96},
+            "video_sampling": {"fps": 1, "max_frames": 64, "video_size": {"longest_edge": 40}}}},
+        "about": "smolvlm: SigLIP read after its last norm, pixel shuffle by 3 and one matrix; times between frames, "
+                 "a clip of more than an hour, a picture resized twice",
+    },
+}
+
 
 def case(name: str) -> dict:
     """BASE with the case laid over it; the nested dictionaries are merged, lists replaced."""
@@ -139,6 +235,8 @@ def case(name: str) -> dict:
     for key, value in CASES[name].items():
         if key in ("text", "vision"):
             merged[key].update(copy.deepcopy(value))
+            for left_out in CASES[name].get(f"{key}_omit", []):
+                merged[key].pop(left_out, None)
         else:
             merged[key] = copy.deepcopy(value)
     merged["name"] = name
@@ -159,6 +257,8 @@ def render(spec: dict) -> str:
 
 
 def frame_plan(spec: dict) -> dict:
+    if spec["family"]:
+        return {"num_frames": spec["frames"][0], "pooling_shape": None}
     return spec["caller"] or spec["pllava"]
 
 

@@ -10,18 +10,19 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pro
 from transformers import CONFIG_MAPPING, LlavaForConditionalGeneration, LlavaNextForConditionalGeneration
 
 from cases import CASES, FULL_SYSTEM, case, render
+from families import FAMILIES, blank_model, byte_level_tokenizer, configuration, tokenizer_config, training_text
 
 CLASSES = {"llava": LlavaForConditionalGeneration, "llava_next": LlavaNextForConditionalGeneration}
 SPECIALS = ["<unk>", "<s>", "</s>", "<pad>", "<image>"]
 
 
-def build_tokenizer(byte_fallback: bool) -> Tokenizer:
+def build_tokenizer(byte_fallback: bool, specials: list[str] = SPECIALS) -> Tokenizer:
     """Llama's design (metaspace by normalizer, BPE, BOS by template), trained on the fixtures' prompts.
 
     As in the published tokenizer, "▁" is put before every stretch between special tokens.
     """
     alphabet = [chr(c) for c in range(33, 127)] + ["▁", "\n"]
-    texts = [render(case(n)) for n in CASES if CASES[n].get("tokenizer") != "bytes"] + [FULL_SYSTEM]
+    texts = [render(case(n)) for n in CASES if CASES[n].get("tokenizer") != "bytes" and not CASES[n].get("family")] + [FULL_SYSTEM]
     texts = [t.replace("<image>", " ").replace(" ", "▁") for t in texts]
     trainer = trainers.BpeTrainer(vocab_size=170, min_frequency=2, initial_alphabet=alphabet, show_progress=False,
                                   max_token_length=6)
@@ -29,7 +30,7 @@ def build_tokenizer(byte_fallback: bool) -> Tokenizer:
     trained.train_from_iterator([w for t in texts for w in t.replace("▁", " ▁").split(" ")], trainer)
     learned = json.loads(trained.to_str())["model"]
 
-    pieces = SPECIALS + ([f"<0x{b:02X}>" for b in range(256)] if byte_fallback else [])
+    pieces = list(specials) + ([f"<0x{b:02X}>" for b in range(256)] if byte_fallback else [])
     pieces += [p for p in sorted(learned["vocab"], key=learned["vocab"].get) if p not in pieces]
     tokenizer = Tokenizer(models.BPE(vocab={p: i for i, p in enumerate(pieces)},
                                      merges=[tuple(m) for m in learned["merges"]],
@@ -39,7 +40,7 @@ def build_tokenizer(byte_fallback: bool) -> Tokenizer:
                                            decoders.Strip(" ", 1, 0)])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", 1)])
-    tokenizer.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in SPECIALS])
+    tokenizer.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in specials])
     return tokenizer
 
 
@@ -77,6 +78,8 @@ def random_state(model: torch.nn.Module, seed: int, letters: list[int]) -> dict[
             value = 1 + 0.2 * noise if norm else 0.3 * noise
         elif "embed_tokens" in name:
             value = noise
+        elif "position_embeddings" in name or "cls_token" in name:
+            value = 0.3 * noise
         elif "lm_head" in name:
             value = noise * 2.2 / p.shape[1] ** 0.5
         else:
@@ -85,7 +88,7 @@ def random_state(model: torch.nn.Module, seed: int, letters: list[int]) -> dict[
         state[name] = value
     head = "lm_head.weight"
     if model.config.tie_word_embeddings:
-        embed = "model.language_model.embed_tokens.weight"
+        embed = next(k for k in state if k.endswith("embed_tokens.weight"))
         state[embed] = state[embed] * 2.2 / state[embed].shape[1] ** 0.5
         del state[head]
         head = embed
@@ -96,7 +99,8 @@ def random_state(model: torch.nn.Module, seed: int, letters: list[int]) -> dict[
 def stored_name(name: str, style: str) -> str:
     """The name a tensor of transformers 5 has in a file of the given age."""
     name = name.replace("model.vision_tower.vision_model.", "model.vision_tower.")
-    if style != "flat":
+    if style != "flat" and not (".encoder.layer." in name or "cls_token" in name or "position_embeddings" in name
+                                or "patch_embeddings" in name):
         name = name.replace("model.vision_tower.", "model.vision_tower.vision_model.")
     if style == "old":
         if name.startswith("lm_head"):
@@ -114,6 +118,8 @@ def write_json(path: Path, value: object) -> None:
 def write_checkpoint(spec: dict, folder: Path) -> torch.nn.Module:
     """Writes the folder and reads it back through from_pretrained, in fp32."""
     folder.mkdir(parents=True, exist_ok=True)
+    if spec["family"]:
+        return write_family_checkpoint(spec, folder)
     tokenizer = build_tokenizer(spec["tokenizer"] == "bytes")
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     write_json(folder / "tokenizer_config.json", {
@@ -137,14 +143,35 @@ def write_checkpoint(spec: dict, folder: Path) -> torch.nn.Module:
     write_json(folder / "config.json", config)
     cls = CLASSES[spec["model_type"]]
     blank = cls(CONFIG_MAPPING[spec["model_type"]].from_dict(json.loads(json.dumps(config))))
+    return write_weights(spec, folder, blank, tokenizer)
+
+
+def write_family_checkpoint(spec: dict, folder: Path) -> torch.nn.Module:
+    family = FAMILIES[spec["family"]]
+    llama = family.specials[0] == "<unk>"
+    tokenizer = build_tokenizer(False, list(family.specials)) if llama \
+        else byte_level_tokenizer(family.specials, training_text(spec))
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    write_json(folder / "tokenizer_config.json", tokenizer_config(spec))
+    if not family.decoder == "text_model":
+        (folder / "chat_template.jinja").write_text(family.chat)
+    for name, value in spec["files"].items():
+        write_json(folder / name, value)
+    config = configuration(spec, tokenizer.get_vocab_size(), list(family.specials))
+    write_json(folder / "config.json", config)
+    return write_weights(spec, folder, blank_model(spec, config), tokenizer)
+
+
+def write_weights(spec: dict, folder: Path, blank: torch.nn.Module, tokenizer: Tokenizer) -> torch.nn.Module:
+    """Random weights under the names of the case's age, read back through from_pretrained."""
     dtype = getattr(torch, spec["dtype"])
     letters = [tokenizer.token_to_id(chr(ord("A") + i)) for i in range(len(spec["options"]))]
     state = {stored_name(k, spec["names"]): v.to(dtype).contiguous()
              for k, v in random_state(blank, spec["seed"], letters).items()}
     save_sharded(state, folder, spec["shards"])
 
-    model, info = cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager",
-                                      output_loading_info=True)
+    model, info = type(blank).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager",
+                                              output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
     loaded = {stored_name(k, spec["names"]): v for k, v in model.state_dict().items()}
     for k, v in state.items():

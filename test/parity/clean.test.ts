@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runPass } from "../../src/engine/trace/pass.ts";
 import { unembed } from "../../src/engine/trace/unembed.ts";
-import { CASE_NAMES, DETAILED_CASES, positionsOf, slice } from "./fixtures.ts";
+import { CASE_NAMES, DETAILED_CASES, FAMILY_CASES, positionsOf, slice } from "./fixtures.ts";
 import { Errors } from "./measure.ts";
 import {
+  familyPrompt,
   mergedEmbeddings,
   type OpenCase,
   openCase,
@@ -14,7 +15,7 @@ import {
 } from "./open.ts";
 import { causalHalf, massRequest, row, rowsAt } from "./reading.ts";
 
-for (const [name, mapped] of CASE_NAMES.flatMap((each) => [
+for (const [name, mapped] of [...CASE_NAMES, ...FAMILY_CASES].flatMap((each) => [
   [each, false] as const,
   [each, true] as const,
 ])) {
@@ -61,7 +62,7 @@ for (const name of DETAILED_CASES) {
 /** Vision tower, projector, pooling, merging; returns the merged prompt [S, d]. */
 async function visionStages(opened: OpenCase, errors: Errors): Promise<Float32Array> {
   const { model, tensors, facts, tokenizer } = opened;
-  const arrived = await pixelValues(opened);
+  const arrived = pixelValues(opened);
   if (tensors.has("pixel_values")) {
     errors.tensor("pixel values", arrived, tensors.floats("pixel_values").data);
   }
@@ -84,7 +85,10 @@ async function visionStages(opened: OpenCase, errors: Errors): Promise<Float32Ar
     errors.tensor("vision features", mine, slice(projected, frame));
   });
   errors.tensor("pooled video tokens", tokens, tensors.floats("vision.pooled").data);
-  const prompt = promptTokens(opened, tokenizer, promptItem(opened)).tokens;
+  const { tokens: prompt } =
+    facts.seen === undefined
+      ? promptTokens(opened, tokenizer, promptItem(opened))
+      : await familyPrompt(opened, model.spec, tokenizer);
   const merged = await mergedEmbeddings(model, prompt, tokens);
   errors.tensor("merged embeddings", merged, tensors.floats("embeddings").data);
   return merged;

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import torch
 
-from cuts import STYLES, additive, causal, cut_edges, pathway_blocks, target_series, window_layers
+from cuts import additive, causal, cut_edges, pathway_blocks, target_series, window_layers
 from groups import spans
 from reference import Change, Prompt, Reference, Run
 
@@ -21,7 +21,7 @@ def sweeps(ref: Reference, prompt: Prompt, clean: Run, truth: int) -> tuple[dict
     flat = [(name, additive(cut_edges(causal(size), pairs)))
             for cuts in series.values() for name, pairs in cuts.items()]
     tensors, memo = {}, {}
-    for style in STYLES:
+    for style in ref.spec["styles"]:
         windowed = style in ("center", "inverse")
         for width in ref.spec["windows"] if windowed else ref.spec["windows"][:1]:
             key = f"sweep.{style}.{width}" if windowed else f"sweep.{style}"
@@ -45,7 +45,7 @@ def sweeps(ref: Reference, prompt: Prompt, clean: Run, truth: int) -> tuple[dict
             if ref.spec["details"] and key == f"sweep.center.{ref.spec['windows'][0]}":
                 tensors[f"{key}.probabilities"] = whole
     names = {target: list(cuts) for target, cuts in series.items()}
-    return tensors, {"sweeps": {"targets": names, "windows": ref.spec["windows"], "styles": list(STYLES)}}
+    return tensors, {"sweeps": {"targets": names, "windows": ref.spec["windows"], "styles": ref.spec["styles"]}}
 
 
 def pathways(ref: Reference, prompt: Prompt, truth: int, base: int) -> tuple[dict[str, torch.Tensor], dict]:

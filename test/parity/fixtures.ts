@@ -16,7 +16,9 @@ export const CASE_NAMES = [
   "g-linear-bias",
   "g-llama3-full",
 ] as const;
-export type CaseName = (typeof CASE_NAMES)[number];
+/** Cases of other families: the clean run and one sweep. */
+export const FAMILY_CASES = ["h-next-video"] as const;
+export type CaseName = (typeof CASE_NAMES)[number] | (typeof FAMILY_CASES)[number];
 
 /** Cases with an answer in words too. */
 export const GENERATION_CASES = ["b-gqa-sharded", "g-linear-bias"] as const;
@@ -75,6 +77,12 @@ export interface Facts {
   readonly frameOrder: readonly number[];
   /** null: every token of the tower is kept. */
   readonly pooling: readonly [frames: number, rows: number, columns: number] | null;
+  /** Of families whose prompt may tell the clip's times: what the processor was told of it. */
+  readonly seen?: {
+    readonly indices: readonly number[];
+    readonly fps: number;
+    readonly totalFrames: number;
+  };
   /** S, with the video tokens in place of the placeholder at `imageAt`. */
   readonly positions: number;
   readonly imageAt: number;

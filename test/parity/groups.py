@@ -8,9 +8,8 @@ from cases import option_texts, question_block
 PLACEHOLDER = "<image>"
 
 
-def char_ranges(spec: dict, prompt: str) -> dict[str, list[tuple[int, int]]]:
+def char_ranges(spec: dict, prompt: str, after_video: int) -> dict[str, list[tuple[int, int]]]:
     """Where each text group stands in the rendered prompt, as half-open character ranges."""
-    after_video = prompt.index(PLACEHOLDER) + len(PLACEHOLDER)
     ranges = {}
     if spec.get("open_ended"):
         start = prompt.index(spec["question"], after_video)
@@ -46,7 +45,7 @@ def token_groups(spec: dict, prompt: str, offsets: list[tuple[int, int]], image_
               "video": list(range(image_at, image_at + video))}
     for i in range(frames):
         groups[f"frame:{i}"] = groups["video"][i * per_frame:(i + 1) * per_frame]
-    for name, ranges in char_ranges(spec, prompt).items():
+    for name, ranges in char_ranges(spec, prompt, prompt.index(PLACEHOLDER) + len(PLACEHOLDER)).items():
         groups[name] = [t + shift for t, (a, b) in enumerate(offsets) if t > image_at
                         and any(a < end and start < b for start, end in ranges)]
         assert groups[name], name

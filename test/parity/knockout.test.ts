@@ -13,6 +13,7 @@ import { WINDOW_STYLES } from "../../src/runs/events.ts";
 import {
   CASE_NAMES,
   DETAILED_CASES,
+  FAMILY_CASES,
   type Facts,
   type Fixture,
   positionsOf,
@@ -22,7 +23,7 @@ import { Errors } from "./measure.ts";
 import { type OpenCase, openCase } from "./open.ts";
 import { row } from "./reading.ts";
 
-for (const name of CASE_NAMES) {
+for (const name of [...CASE_NAMES, ...FAMILY_CASES]) {
   test(`${name}: every target, series, window style and centre gives transformers' figures`, async (t) => {
     const opened = await openCase(name);
     const { facts, tensors, tokenizer, model } = opened;
@@ -30,7 +31,7 @@ for (const name of CASE_NAMES) {
     const names = Object.values(facts.sweeps.targets).flat();
     const clean = cleanReading(opened);
     const detailed = DETAILED_CASES.some((known) => known === name);
-    for (const style of WINDOW_STYLES) {
+    for (const style of WINDOW_STYLES.filter((each) => facts.sweeps.styles.includes(each))) {
       const windowed = style === "center" || style === "inverse";
       for (const window of windowed ? facts.sweeps.windows : facts.sweeps.windows.slice(0, 1)) {
         const key = windowed ? `sweep.${style}.${window}` : `sweep.${style}`;

@@ -1,16 +1,22 @@
 import { openTokenizer, type Tokenizer } from "../../src/engine/checkpoint/tokenizer.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
+import { type ModelSpec, tokenGrid, trailingTokens } from "../../src/engine/families/spec.ts";
+import { placeVideo, renderFor } from "../../src/engine/prepare.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import type { Block, Branch, EdgeSet, Patch } from "../../src/engine/trace/interventions.ts";
+import { readChatTemplate } from "../../src/prompts/chat.ts";
 import { type PromptTokens, tokenizePrompt } from "../../src/prompts/groups.ts";
 import type { PromptItem } from "../../src/prompts/item.ts";
 import { renderPrompt } from "../../src/prompts/templates.ts";
+import type { ImageProcessorSpec } from "../../src/video/image-processor.ts";
+import { readFrameProcessor } from "../../src/video/processor-file.ts";
 import { type CaseName, type Fixture, loadFixture, type Point, positionsOf } from "./fixtures.ts";
 
 /** A fixture whose checkpoint is open. */
 export interface OpenCase extends Fixture {
   readonly model: OpenModel;
   readonly tokenizer: Tokenizer;
+  readonly images: ImageProcessorSpec;
 }
 
 const SETTINGS = { provider: "cpu", threads: 1, memoryBudgetBytes: 1 << 30 } as const;
@@ -31,7 +37,12 @@ export async function openCase(name: CaseName, mapped = false): Promise<OpenCase
   const { connector } = spec;
   const pooled = connector.kind === "mlp-pool" ? { ...connector, pooling } : connector;
   const model = await OpenModel.open({ ...spec, connector: pooled }, SETTINGS, !mapped);
-  return { ...fixture, model, tokenizer: await openTokenizer(fixture.folder) };
+  return {
+    ...fixture,
+    model,
+    tokenizer: await openTokenizer(fixture.folder),
+    images: await readFrameProcessor(fixture.folder, spec.frameProcessor),
+  };
 }
 
 /** The case's question as a prompt file would state it. */
@@ -52,11 +63,24 @@ export function promptTokens(fixture: Fixture, tokenizer: Tokenizer, item: Promp
   return { rendered, tokens: tokenizePrompt(rendered, tokenizer, grid) };
 }
 
+/** The case's prompt in tokens, by the model's own template and words for a video. */
+export async function familyPrompt(fixture: Fixture, spec: ModelSpec, tokenizer: Tokenizer) {
+  const { folder, facts } = fixture;
+  const { indices = [], fps = 1, totalFrames = 0 } = facts.seen ?? {};
+  const rendered = renderFor(
+    { folder, tokenizer, chatTemplate: await readChatTemplate(folder), open: { spec } },
+    promptItem(fixture),
+    { frameSeconds: indices.map((index) => index / fps), durationSeconds: totalFrames / fps },
+  );
+  const grid = { ...tokenGrid(spec, facts.frames[0]), trailing: trailingTokens(spec) };
+  return { rendered, tokens: tokenizePrompt(rendered, tokenizer, grid) };
+}
+
 /** [T, 3, H, W] as the model takes it, from the stored bytes [T, H, W, 3]. */
-export async function pixelValues({ tensors, model }: OpenCase): Promise<Float32Array> {
+export function pixelValues({ tensors, model, images }: OpenCase): Float32Array {
   const { shape, data } = tensors.bytes("pixels");
   const [frames = 0, height = 0, width = 0] = shape;
-  const { mean, std } = CLIP;
+  const { mean = [0, 0, 0], std = [1, 1, 1] } = images.normalize ?? {};
   const out = new Float32Array(data.length);
   const plane = height * width;
   for (let frame = 0; frame < frames; frame++) {
@@ -71,20 +95,14 @@ export async function pixelValues({ tensors, model }: OpenCase): Promise<Float32
   return out;
 }
 
-/** The fixtures' preprocessor_config.json files all have CLIP's figures. */
-const CLIP = {
-  mean: [0.48145466, 0.4578275, 0.40821073],
-  std: [0.26862954, 0.26130258, 0.27577711],
-};
-
-/** The merged prompt [S, d]: word embeddings, the video's tokens in the placeholder's place. */
+/** The merged prompt [S, d]: word embeddings, the video's tokens in the placeholders' places. */
 export async function mergedEmbeddings(
   model: OpenModel,
   tokens: PromptTokens,
   video: Float32Array,
 ): Promise<Float32Array> {
   const words = await model.embed(tokens.ids);
-  words.set(video, tokens.videoStart * model.spec.decoder.hiddenSize);
+  placeVideo(words, tokens, video);
   return words;
 }
 

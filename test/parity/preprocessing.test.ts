@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
+import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { type ImageProcessorSpec, parseImageProcessor } from "../../src/video/image-processor.ts";
 import { type PixelValues, preprocess } from "../../src/video/preprocess.ts";
-import { CASE_NAMES, loadFixture, loadPreprocessing } from "./fixtures.ts";
+import { readFrameProcessor } from "../../src/video/processor-file.ts";
+import { CASE_NAMES, FAMILY_CASES, loadFixture, loadPreprocessing } from "./fixtures.ts";
 import { Errors } from "./measure.ts";
 
 for (const item of await loadPreprocessing()) {
@@ -34,11 +34,11 @@ for (const item of await loadPreprocessing()) {
   });
 }
 
-for (const name of CASE_NAMES) {
+for (const name of [...CASE_NAMES, ...FAMILY_CASES]) {
   test(`${name}: frames become the processor's pixel values`, async (t) => {
     const { folder, facts, frames, tensors } = await loadFixture(name);
-    const file = join(folder, "preprocessor_config.json");
-    const spec = parseImageProcessor(JSON.parse(await readFile(file, "utf8")), file);
+    const { frameProcessor } = await readModelSpec(folder);
+    const spec = await readFrameProcessor(folder, frameProcessor);
     const [count, height, width] = facts.frames;
     const size = height * width * 3;
     const images = Array.from({ length: count }, (_, i) => ({

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openTokenizer } from "../../src/engine/checkpoint/tokenizer.ts";
+import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { spansOf } from "../../src/prompts/groups.ts";
-import { CASE_NAMES, GENERATION_CASES, loadFixture } from "./fixtures.ts";
-import { promptItem, promptTokens } from "./open.ts";
+import { CASE_NAMES, FAMILY_CASES, GENERATION_CASES, loadFixture } from "./fixtures.ts";
+import { familyPrompt, promptItem, promptTokens } from "./open.ts";
 
 for (const name of CASE_NAMES) {
   test(`${name}: prompt text, token ids, groups and option letters are the processor's`, async () => {
@@ -22,6 +23,24 @@ for (const name of CASE_NAMES) {
       facts.optionIds,
     );
     assert.equal(tokenizer.decode([facts.baseAnswer.id]), facts.baseAnswer.text);
+  });
+}
+
+for (const name of FAMILY_CASES) {
+  test(`${name}: the prompt, every token and group are what the model's own processor makes`, async () => {
+    const fixture = await loadFixture(name);
+    const { facts, tensors, folder } = fixture;
+    const tokenizer = await openTokenizer(folder);
+    const spec = await readModelSpec(folder);
+    const { rendered, tokens } = await familyPrompt(fixture, spec, tokenizer);
+    assert.equal(rendered.text, facts.prompt);
+    assert.deepEqual([...tokens.ids], [...tensors.integers("tokens.ids").data]);
+    const groups = Object.fromEntries([...tokens.groups].map(([k, v]) => [k, spansOf(v)]));
+    assert.deepEqual(groups, facts.groups);
+    assert.deepEqual(
+      tokens.options.map(({ tokenId }) => tokenId),
+      facts.optionIds,
+    );
   });
 }
 

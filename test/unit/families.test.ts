@@ -145,3 +145,50 @@ describe("reading a LLaVA-family checkpoint", () => {
     await refused("config.json", "missing");
   });
 });
+
+/** A setting that must be refused, in a copy of a parity case's checkpoint. */
+interface Refusal {
+  readonly model: string;
+  readonly what: string;
+  readonly change: (config: Record<string, unknown>) => Record<string, unknown>;
+  readonly named: readonly string[];
+}
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    model: "h-next-video",
+    what: "pooling by a convolution",
+    change: (config) => ({ ...config, spatial_pool_mode: "conv" }),
+    named: ["spatial_pool_mode", "conv", "average"],
+  },
+  {
+    model: "h-next-video",
+    what: "pooling that a class token would upset",
+    change: (config) => ({ ...config, vision_feature_select_strategy: "full" }),
+    named: ["vision_feature_select_strategy", "full", "default"],
+  },
+  {
+    model: "h-next-video",
+    what: "a decoder that looks back only so far",
+    change: (config) => withSection(config, "text_config", { use_sliding_window: true }),
+    named: ["text_config.use_sliding_window", "true"],
+  },
+];
+
+for (const { model, what, change, named } of REFUSALS) {
+  test(`${model}: ${what} is refused with key and value`, async (t) => {
+    const root = mkdtempSync(join(tmpdir(), "flowprobe-refusal-"));
+    t.after(() => rmSync(root, { recursive: true }));
+    const original = join(import.meta.dirname, "..", "parity", "fixtures", model);
+    cpSync(original, root, { recursive: true });
+    await readModelSpec(root);
+    editConfig(root, change);
+    await assert.rejects(readModelSpec(root), (error: unknown) => {
+      assert.ok(error instanceof ModelError, `${error} is a ModelError`);
+      for (const part of ["config.json", ...named]) {
+        assert.ok(error.message.includes(part), `"${error.message}" names ${part}`);
+      }
+      return true;
+    });
+  });
+}

@@ -1,9 +1,13 @@
 import { readConfig } from "../checkpoint/config.ts";
 import { locateWeights } from "../checkpoint/weights.ts";
 import { LLAVA_MODEL_TYPES, readLlava } from "./llava.ts";
+import { LLAVA_NEXT_VIDEO_MODEL_TYPES, readLlavaNextVideo } from "./llava-next-video.ts";
 import type { ModelSpec } from "./spec.ts";
 
-const READERS = [{ modelTypes: LLAVA_MODEL_TYPES, read: readLlava }] as const;
+const READERS = [
+  { modelTypes: LLAVA_MODEL_TYPES, read: readLlava },
+  { modelTypes: LLAVA_NEXT_VIDEO_MODEL_TYPES, read: readLlavaNextVideo },
+] as const;
 
 /**
  * Reads a model folder in Hugging Face's layout: its configuration, and where its weights lie.
