@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
+import type { Positions } from "../../src/engine/families/rope.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import type { Branch, EdgeSet, Intervention } from "../../src/engine/trace/interventions.ts";
 import { naiveForward } from "../../src/engine/trace/naive.ts";
@@ -20,7 +21,10 @@ const SHAPES: RandomSizes[] = [
   { ...BASE, hidden: 32, heads: 4, kvHeads: 4, headDim: 8 },
   { ...BASE, hidden: 24, heads: 6, kvHeads: 2, headDim: 6 },
   { ...BASE, hidden: 20, heads: 3, kvHeads: 1, headDim: 10, dtype: "BF16" },
+  { ...BASE, hidden: 24, heads: 4, kvHeads: 2, headDim: 6 },
 ];
+/** The last shape's frequencies turn by positions on three axes, as M-RoPE's do. */
+const AXES = [0, 1, 2];
 
 interface Case {
   readonly shape: number;
@@ -124,7 +128,10 @@ describe("the joint pass", () => {
     folder = mkdtempSync(join(tmpdir(), "flowprobe-pass-"));
     for (const sizes of SHAPES) {
       const checkpoint = await randomCheckpoint(folder, sizes);
-      models.push(await OpenModel.open(await readModelSpec(checkpoint), SETTINGS));
+      const spec = await readModelSpec(checkpoint);
+      const rope =
+        sizes === SHAPES.at(-1) ? { ...spec.decoder.rope, axes: AXES } : spec.decoder.rope;
+      models.push(await OpenModel.open({ ...spec, decoder: { ...spec.decoder, rope } }, SETTINGS));
     }
   });
 
@@ -142,6 +149,15 @@ describe("the joint pass", () => {
         numRuns: 120,
         seed: 20_260_101,
       },
+    );
+  });
+
+  test("refuses to place rows by their number where a decoder turns by three axes", async () => {
+    const model = models.at(-1) as OpenModel;
+    const embeddings = new Float32Array(model.spec.decoder.hiddenSize);
+    await assert.rejects(
+      runPass(model, embeddings, [], { maxRows: 1 }, async () => {}),
+      /position on every axis/,
     );
   });
 
@@ -173,16 +189,20 @@ async function compare(models: readonly OpenModel[], made: Case): Promise<void> 
   const clean: Float32Array[] = [];
   const rows: Float32Array[][] = made.branches.map(() => []);
   const limits = { scores: 4000, ...made };
-  await runPass(model, embeddings, planned, { maxRows: made.maxRows, limits }, async (state) => {
+  const positions = positionsOf(model, made);
+  const request = { positions, maxRows: made.maxRows, limits };
+  await runPass(model, embeddings, planned, request, async (state) => {
     clean.push(state.hidden.slice());
     for (const [b, kept] of rows.entries()) kept.push(state.branchRow(b, last).slice());
   });
-  await naiveForward(model, embeddings, { interventions: [] }, (layer, hidden) => {
+  const none = { interventions: [] };
+  const compareClean = (layer: number, hidden: Float32Array) => {
     assertClose(clean[layer] as Float32Array, hidden, "the clean run is untouched");
-  });
+  };
+  await naiveForward(model, embeddings, none, compareClean, positions);
   for (const [b, branch] of made.branches.entries()) {
     const ends: Float32Array[] = [];
-    await naiveForward(model, embeddings, branch, (layer, hidden) => {
+    const compareBranch = (layer: number, hidden: Float32Array) => {
       ends.push(hidden.slice(last * width));
       const dirty = new Set(planned[b]?.layers[layer]?.after.positions);
       for (let position = 0; position < made.length; position++) {
@@ -194,7 +214,8 @@ async function compare(models: readonly OpenModel[], made: Case): Promise<void> 
           `position ${position} is planned clean after layer ${layer}`,
         );
       }
-    });
+    };
+    await naiveForward(model, embeddings, branch, compareBranch, positions);
     const kept = rows[b] as Float32Array[];
     const stacked = new Float32Array(2 * width * ends.length);
     ends.forEach((end, layer) => {
@@ -215,6 +236,13 @@ async function compare(models: readonly OpenModel[], made: Case): Promise<void> 
       }
     }
   }
+}
+
+/** On several axes positions repeat and go back, as those of a video do. */
+function positionsOf(model: OpenModel, made: Case): Positions | undefined {
+  const { axes } = model.spec.decoder.rope;
+  const { next } = new Noise(made.seed);
+  return axes?.map(() => Array.from({ length: made.length }, () => Math.floor(next() * 20)));
 }
 
 function assertClose(found: Float32Array, expected: Float32Array, what: string): void {

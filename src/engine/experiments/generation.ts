@@ -24,7 +24,7 @@ export const CLEAN_SERIES = "clean";
  */
 export async function runGeneration(
   model: OpenModel,
-  prompt: Pick<PreparedPrompt, "embeddings" | "length" | "tokenText">,
+  prompt: Pick<PreparedPrompt, "embeddings" | "positions" | "length" | "tokenText">,
   subject: Subject,
   request: Extract<ExperimentRequest, { kind: "generation" }>,
   id: string,
@@ -60,6 +60,7 @@ export async function runGeneration(
     prompt.embeddings,
     planned,
     {
+      positions: prompt.positions,
       maxTokens: request.maxTokens,
       endTokenIds: model.spec.endTokenIds,
       maxRows: memory.maxRows,

@@ -1,4 +1,5 @@
 import type { EventSink, RunOption } from "../../runs/events.ts";
+import type { Positions } from "../families/rope.ts";
 import type { ExperimentRequest, Observations } from "../jobs.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { forecastPasses, passWork, total } from "../trace/memory.ts";
@@ -22,6 +23,8 @@ import { type ExperimentPlan, type ExperimentPoint, planPoints } from "./plan.ts
 export interface PreparedPrompt extends ReadPrompt {
   /** [S, d] */
   readonly embeddings: Float32Array;
+  /** Where the rows stand for the decoder's rotation; absent: 0 … S-1. */
+  readonly positions?: Positions | undefined;
   /** Token of the right answer; absent when unknown, or open-ended. */
   readonly truthId: number | undefined;
   /** What reading a branch's layers means for this prompt. */
@@ -183,6 +186,7 @@ class Runner {
       this.#prompt.embeddings,
       planned,
       {
+        positions: this.#prompt.positions,
         mass: observer?.mass?.request,
         weightRows: observer?.attentionRows,
         watched: new Map(

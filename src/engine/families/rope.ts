@@ -60,22 +60,55 @@ function scaleLlama3(frequencies: Float64Array, scaling: ConfigReader): void {
   });
 }
 
-/** cos and sin of the given positions, each [positions, headDim], the halves repeated (rotate_half). */
+/** Where rows stand, for each axis that positions have: [axes][rows]. */
+export type Positions = readonly ArrayLike<number>[];
+
+/**
+ * cos and sin of the given positions, each [rows, headDim], the halves repeated (rotate_half). Each
+ * frequency turns by the position on its own axis.
+ */
 export function ropeTables(
   rope: RopeSpec,
-  positions: ArrayLike<number>,
+  positions: Positions,
 ): { cos: Float32Array; sin: Float32Array } {
+  const rows = positions[0]?.length ?? 0;
   const half = rope.inverseFrequencies.length;
-  const cos = new Float32Array(positions.length * half * 2);
+  const cos = new Float32Array(rows * half * 2);
   const sin = new Float32Array(cos.length);
-  for (let p = 0; p < positions.length; p++) {
-    for (let i = 0; i < half; i++) {
+  for (let i = 0; i < half; i++) {
+    const axis = positions[rope.axes?.[i] ?? 0];
+    const frequency = Math.fround(rope.inverseFrequencies[i] ?? 0);
+    if (axis?.length !== rows) throw new Error("positions lack an axis of the rotation");
+    for (let p = 0; p < rows; p++) {
       // The angle is rounded to fp32 first, as the reference implementations compute it.
-      const angle = Math.fround((positions[p] ?? 0) * Math.fround(rope.inverseFrequencies[i] ?? 0));
+      const angle = Math.fround((axis[p] ?? 0) * frequency);
       const at = p * half * 2 + i;
       cos[at] = cos[at + half] = Math.cos(angle) * rope.attentionScaling;
       sin[at] = sin[at + half] = Math.sin(angle) * rope.attentionScaling;
     }
   }
   return { cos, sin };
+}
+
+/**
+ * The tables of a prompt's rows.
+ *
+ * @param positions absent: 0 … length - 1, which only a rotation of one axis can do with.
+ */
+export function promptTables(rope: RopeSpec, length: number, positions: Positions | undefined) {
+  if (positions === undefined && rope.axes !== undefined) {
+    throw new Error("this decoder's rows need a position on every axis");
+  }
+  return ropeTables(rope, positions ?? [Array.from({ length }, (_, position) => position)]);
+}
+
+/** The position, on every axis, of the first token after a prompt: one more than the largest. */
+export function nextPosition(length: number, positions: Positions | undefined): number {
+  if (positions === undefined) return length;
+  return (
+    positions.reduce((most, axis) => {
+      for (let i = 0; i < axis.length; i++) most = Math.max(most, axis[i] ?? 0);
+      return most;
+    }, -1) + 1
+  );
 }

@@ -155,6 +155,11 @@ export interface DecoderLayerWeights {
 /** Rotary position embedding: inverse frequencies [head_dim / 2] after any scaling. */
 export interface RopeSpec {
   readonly inverseFrequencies: Float64Array;
+  /**
+   * Of each frequency, the axis of positions that it turns by (M-RoPE: 0 time, 1 row, 2 column; a
+   * vision tower: 0 row, 1 column). Absent: positions have one axis.
+   */
+  readonly axes?: readonly number[] | undefined;
   /** Factor on cos and sin; 1 unless a scaling says otherwise. */
   readonly attentionScaling: number;
 }

@@ -1,5 +1,5 @@
 import { throwIfCancelled } from "../errors.ts";
-import { ropeTables } from "../families/rope.ts";
+import { nextPosition, type Positions, ropeTables } from "../families/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
 import { buildBias } from "./bias.ts";
@@ -19,6 +19,8 @@ export interface GeneratedToken {
 
 /** How far and how decoding goes. */
 export interface GenerateRequest {
+  /** Where the prompt's rows stand for the decoder's rotation; absent: 0 … S-1. */
+  readonly positions?: Positions | undefined;
   readonly maxTokens: number;
   readonly endTokenIds: readonly number[];
   readonly maxRows: number;
@@ -57,7 +59,11 @@ export async function generate(
     model,
     embeddings,
     branches,
-    { maxRows: request.maxRows, keepKeys: (...keys) => cache.keep(...keys) },
+    {
+      positions: request.positions,
+      maxRows: request.maxRows,
+      keepKeys: (...keys) => cache.keep(...keys),
+    },
     async (state) => {
       request.progress((state.layer + 1) / model.layers.length, total);
       if (state.layer < model.layers.length - 1) return;
@@ -71,6 +77,7 @@ export async function generate(
     },
     signal,
   );
+  const next = nextPosition(length, request.positions);
   let active = sequences;
   for (let step = 0; step < request.maxTokens && active.length > 0; step++) {
     throwIfCancelled(signal);
@@ -84,7 +91,7 @@ export async function generate(
     });
     request.progress(step + 2, total);
     if (step + 1 < request.maxTokens && active.length > 0) {
-      await decodeStep(model, cache, active, length + step, signal);
+      await decodeStep(model, cache, active, next + step, signal);
     }
   }
 }
@@ -126,9 +133,10 @@ async function decodeStep(
   const width = decoder.hiddenSize;
   const count = sequences.length;
   let x: Float32Array = await model.embed(sequences.map(({ next }) => next ?? 0));
+  const rows = sequences.map(() => position);
   const rope = ropeTables(
     decoder.rope,
-    sequences.map(() => position),
+    decoder.rope.axes === undefined ? [rows] : [rows, rows, rows],
   );
   for (const [layer, { projection, residual }] of model.layers.entries()) {
     throwIfCancelled(signal);

@@ -1,4 +1,4 @@
-import { ropeTables } from "../families/rope.ts";
+import { type Positions, promptTables } from "../families/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
 import { BLOCKED, buildBias } from "./bias.ts";
@@ -12,18 +12,20 @@ import { range } from "./rows.ts";
  *
  * @param embeddings [S, d]
  * @param atLayer sees the residual stream [S, d] after each layer, patches included.
+ * @param rowPositions where the rows stand for the decoder's rotation; absent: 0 … S-1.
  */
 export async function naiveForward(
   model: OpenModel,
   embeddings: Float32Array,
   branch: Branch,
   atLayer: (layer: number, hidden: Float32Array) => void,
+  rowPositions?: Positions,
 ): Promise<void> {
   const { decoder } = model.spec;
   const width = decoder.hiddenSize;
   const length = embeddings.length / width;
   const positions = range(0, length);
-  const rope = ropeTables(decoder.rope, positions);
+  const rope = promptTables(decoder.rope, length, rowPositions);
   const session = await model.attention({ own: "none", weights: false, mass: false });
   let hidden: Float32Array = embeddings.slice();
   patch(branch, -1, hidden, width);

@@ -1,5 +1,5 @@
 import { throwIfCancelled } from "../errors.ts";
-import { ropeTables } from "../families/rope.ts";
+import { type Positions, promptTables } from "../families/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
 import {
@@ -30,6 +30,8 @@ export interface LayerState {
 
 /** What the pass is asked to keep beside the residual stream. */
 export interface PassRequest {
+  /** Where the rows stand for the decoder's rotation; absent: 0 … S-1. */
+  readonly positions?: Positions | undefined;
   readonly mass?: MassRequest | undefined;
   /** Query positions whose attention weights are wanted at every layer. */
   readonly weightRows?: Int32Array | undefined;
@@ -112,10 +114,7 @@ class Pass {
     this.#qWidth = decoder.heads * decoder.headDim;
     this.#kWidth = decoder.kvHeads * decoder.headDim;
     this.#attention = new LayerAttention(model, this.#length, request.limits);
-    this.#rope = ropeTables(
-      decoder.rope,
-      Array.from({ length: this.#length }, (_, position) => position),
-    );
+    this.#rope = promptTables(decoder.rope, this.#length, request.positions);
     this.#hidden = embeddings;
     this.#branches = branches.map((plan) => {
       const dirty = plan.layers[0]?.before.positions ?? new Int32Array();
