@@ -29,7 +29,7 @@ export const NODE_BUNDLE = {
   target: "node20",
   format: "esm",
   // Native packages and what VS Code provides stay outside the bundles.
-  external: ["vscode", "onnxruntime-node", "node-av", "node-av/*"],
+  external: ["vscode", "onnxruntime-node"],
   // Bundled CommonJS packages still ask for Node's own modules by `require`.
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
@@ -47,6 +47,8 @@ const BUNDLES = [
     target: "chrome120",
     format: "iife",
     entryPoints: { webview: "webview/main.ts" },
+    // Also in development: a panel is loaded anew each time, and what is tested is what ships.
+    minify: true,
   },
   { ...COMMON, entryPoints: { webview: "webview/style.css" } },
 ];
@@ -57,10 +59,14 @@ async function main() {
   const dist = new URL("dist/", import.meta.url);
   if (!watch) rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
-  // The bundles are ES modules wherever they are unpacked.
+  // The bundles are ES modules wherever they are put.
   writeFileSync(new URL("package.json", dist), '{ "type": "module" }\n');
   for (const bundle of BUNDLES) {
-    const options = { ...bundle, minify: production, ...(production ? { sourcemap: false } : {}) };
+    const options = {
+      ...bundle,
+      minify: production || bundle.minify === true,
+      ...(production ? { sourcemap: false } : {}),
+    };
     if (watch) await (await esbuild.context(options)).watch();
     else await esbuild.build(options);
   }

@@ -8,7 +8,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -19,19 +18,15 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const cache = join(root, "node_modules", ".cache", "flowprobe");
 const BUDGET_BYTES = 80e6;
 
-/**
- * VS Code's targets: the package of the video decoder, and the folder of ONNX Runtime's binaries.
- * ONNX Runtime has none for Intel Macs.
- */
+/** VS Code's targets, and their folders of ONNX Runtime's binaries. It has none for Intel Macs. */
 const TARGETS = {
-  "linux-x64": { decoder: "@seydx/node-av-linux-x64", runtime: "linux/x64" },
-  "linux-arm64": { decoder: "@seydx/node-av-linux-arm64", runtime: "linux/arm64" },
-  "darwin-arm64": { decoder: "@seydx/node-av-darwin-arm64", runtime: "darwin/arm64" },
-  "win32-x64": { decoder: "@seydx/node-av-win32-x64-msvc", runtime: "win32/x64" },
-  "win32-arm64": { decoder: "@seydx/node-av-win32-arm64-msvc", runtime: "win32/arm64" },
+  "linux-x64": "linux/x64",
+  "linux-arm64": "linux/arm64",
+  "darwin-arm64": "darwin/arm64",
+  "win32-x64": "win32/x64",
+  "win32-arm64": "win32/arm64",
 };
 
 /** Not our packages' business: the GPU providers that are downloaded, not shipped. */
@@ -41,8 +36,8 @@ const { values } = parseArgs({
   options: { target: { type: "string", default: `${process.platform}-${process.arch}` } },
 });
 const target = values.target;
-const natives = TARGETS[target];
-if (natives === undefined) {
+const runtime = TARGETS[target];
+if (runtime === undefined) {
   console.error(`there is no package for ${target}; known: ${Object.keys(TARGETS).join(", ")}`);
   process.exit(1);
 }
@@ -56,22 +51,9 @@ function run(command, args, options = {}) {
   process.exit(1);
 }
 
-/** Folder of an installed package, or of one fetched from the registry for another platform. */
-function packageFolder(name, version) {
-  const installed = join(root, "node_modules", name);
-  if (existsSync(join(installed, "package.json"))) return installed;
-  const folder = join(cache, "packages", `${name.replace("/", "+")}-${version}`);
-  if (!existsSync(folder)) {
-    mkdirSync(folder, { recursive: true });
-    const stdout = run("npm", ["pack", `${name}@${version}`, "--silent"], { cwd: folder });
-    run("tar", ["-xzf", stdout.trim().split("\n").at(-1), "--strip-components=1"], { cwd: folder });
-  }
-  return folder;
-}
-
 /** Copies the parts of an installed package that are needed at run time. */
 function copyPackage(name, parts, modules) {
-  const from = packageFolder(name, "");
+  const from = join(root, "node_modules", name);
   for (const part of ["package.json", "LICENSE", "LICENSE.md", ...parts]) {
     const source = join(from, part);
     if (!existsSync(source)) continue;
@@ -80,24 +62,6 @@ function copyPackage(name, parts, modules) {
       filter: (path) => !LEFT_OUT.test(basename(path)),
     });
   }
-}
-
-/**
- * Compresses a large native module with xz: the decoder's 175 MB become 26 MB, where the package's
- * own compression leaves 61 MB. The extension unpacks it when it is first used.
- */
-function pack(source, destination) {
-  const { size, mtimeMs } = statSync(source);
-  const kept = join(cache, "packed", `${basename(source)}-${size}-${Math.floor(mtimeMs)}.xz`);
-  if (!existsSync(kept)) {
-    console.log(`compressing ${basename(source)} (${Math.round(size / 1e6)} MB, once) …`);
-    mkdirSync(join(cache, "packed"), { recursive: true });
-    const copy = `${kept}.${process.pid}`;
-    cpSync(source, copy);
-    run("xz", ["--threads=0", "-6", "--force", copy]);
-    renameSync(`${copy}.xz`, kept);
-  }
-  cpSync(kept, destination);
 }
 
 const stage = mkdtempSync(join(tmpdir(), "flowprobe-package-"));
@@ -109,15 +73,14 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const {
   scripts: _,
   devDependencies: __,
-  dependencies,
-  private: ___,
-  bin: ____,
+  dependencies: ___,
+  private: ____,
+  bin: _____,
   ...shipped
 } = manifest;
 writeFileSync(join(stage, "package.json"), JSON.stringify(shipped, null, 2));
-for (const part of ["README.md", "LICENSE", "NOTICE", ".vscodeignore", "media", "samples"]) {
-  if (existsSync(join(root, part)))
-    cpSync(join(root, part), join(stage, part), { recursive: true });
+for (const part of ["README.md", "LICENSE", ".vscodeignore", "media", "samples", "vendor"]) {
+  cpSync(join(root, part), join(stage, part), { recursive: true });
 }
 cpSync(join(root, "models", "embedded"), join(stage, "models", "embedded"), { recursive: true });
 mkdirSync(join(stage, "schemas"));
@@ -132,14 +95,8 @@ for (const name of readdirSync(join(root, "dist"))) {
 // Beside the bundles, not at the root: there vsce leaves node_modules alone, and Node finds it too.
 const modules = join(stage, "dist", "node_modules");
 const napi = readdirSync(join(root, "node_modules", "onnxruntime-node", "bin"))[0];
-copyPackage("onnxruntime-node", ["dist", `bin/${napi}/${natives.runtime}`], modules);
+copyPackage("onnxruntime-node", ["dist", `bin/${napi}/${runtime}`], modules);
 copyPackage("onnxruntime-common", ["dist"], modules);
-copyPackage("node-av", ["dist/lib", "dist/constants", "dist/utils"], modules);
-const decoder = packageFolder(natives.decoder, dependencies["node-av"]);
-const decoderStage = join(modules, natives.decoder);
-mkdirSync(decoderStage, { recursive: true });
-cpSync(join(decoder, "package.json"), join(decoderStage, "package.json"));
-pack(join(decoder, "node-av.node"), join(decoderStage, "node-av.node.xz"));
 
 const file = join(root, `flowprobe-${target}-${manifest.version}.vsix`);
 rmSync(file, { force: true });

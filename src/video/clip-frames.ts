@@ -1,5 +1,5 @@
 import { InputError } from "../engine/errors.ts";
-import type { DecodedFrame } from "./ffmpeg.ts";
+import type { DecodedFrame, PacketFacts } from "./ffmpeg.ts";
 import {
   type FrameOrder,
   firstFrameFrom,
@@ -10,7 +10,7 @@ import {
 import { upright } from "./orientation.ts";
 import { pacer } from "./pacer.ts";
 import type { RgbFrame } from "./types.ts";
-import { type PacketFacts, VideoFile } from "./video-file.ts";
+import { VideoFile } from "./video-file.ts";
 
 /** Chosen frames of a clip by their index, and what was found of the clip on the way. */
 export interface ClipFrames {
@@ -100,24 +100,29 @@ async function decodeStretch(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (!file.seek(key)) throw new OrderBroken();
-  let from: number | null = null;
-  const begin = ({ key: isKey, pts }: PacketFacts) => {
-    if (from !== null) return;
-    // A seek may stop at an earlier key frame, which costs time alone.
-    const at = isKey ? order.keys.find((known) => known.pts === pts) : undefined;
-    if (at === undefined || at.position > key.position) throw new OrderBroken();
-    from = pts;
-  };
-  const pace = pacer(signal);
   const keep = new Set(wanted);
+  const shown = new Set(wanted.map((index) => order.times[index]));
+  const leftOut = new Set<number | undefined>();
+  let from: number | null = null;
+  const isNeeded = ({ key: isKey, pts, hidden, disposable }: PacketFacts) => {
+    if (from === null) {
+      // A seek may stop at an earlier key frame, which costs time alone.
+      const at = isKey ? order.keys.find((known) => known.pts === pts) : undefined;
+      if (at === undefined || at.position > key.position) throw new OrderBroken();
+      from = pts;
+    }
+    if (!disposable || hidden || pts === null || shown.has(pts)) return true;
+    leftOut.add(pts);
+    return false;
+  };
   const last = wanted.at(-1);
   let next: number | null = null;
-  for (const frame of file.decode(begin)) {
-    await pace();
+  for await (const frame of file.decode(pacer(signal), isNeeded)) {
     if (frame.pts === null || from === null) throw new OrderBroken();
     // Leading pictures of an open GOP may or may not decode after a seek; they are not ours.
     if (frame.pts < from) continue;
     next ??= firstFrameFrom(order, from);
+    while (leftOut.has(order.times[next])) next += 1;
     if (order.times[next] !== frame.pts) throw new OrderBroken();
     if (keep.has(next)) frames.set(next, keepFrame(file, frame, next));
     if (next === last) return;
@@ -155,12 +160,10 @@ async function decodeAll(
   const frames = new Map<number, RgbFrame>();
   const file = await VideoFile.open(path);
   try {
-    const pace = pacer(signal);
     let frameCount = 0;
-    for (const frame of file.decode()) {
+    for await (const frame of file.decode(pacer(signal))) {
       if (keep.has(frameCount)) frames.set(frameCount, keepFrame(file, frame, frameCount));
       frameCount += 1;
-      await pace();
     }
     return { frameCount, frames };
   } finally {

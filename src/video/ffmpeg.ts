@@ -1,43 +1,40 @@
 /**
- * The one door to the decoder: FFmpeg, through the low-level half of `node-av` (its high-level half
- * needs a newer Node than VS Code has). It is the only library found that reads AVI and MPEG-4 beside
- * the others, and its pictures equal PyAV's bit for bit; its binaries are GPL-3 and large, so how they
- * reach the user is the package's concern, and nothing outside this folder knows which decoder it is.
+ * The one door to the decoder: FFmpeg's libraries, compiled to WebAssembly (`vendor/ffmpeg`), so that
+ * every platform runs the same one. Nothing outside this folder knows which decoder it is.
  */
-import type * as Constants from "node-av/constants";
-import type * as Library from "node-av/lib";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { InputError } from "../engine/errors.ts";
+import { DecoderInstance } from "./decoder-module.ts";
+import { unreadable } from "./file-errors.ts";
 import type { RgbImage } from "./types.ts";
-
-export interface FFmpeg {
-  readonly lib: typeof Library;
-  readonly c: typeof Constants;
-}
 
 /** Pictures larger than this (16384 x 8192) are refused: a few bytes must not claim gigabytes. */
 const MAX_PIXELS = 1 << 27;
 
-let loading: Promise<FFmpeg> | undefined;
-
-/** Loads the native library on first use. @throws InputError where it cannot be loaded */
-export function loadFFmpeg(): Promise<FFmpeg> {
-  loading ??= load();
-  return loading;
+/** What a container says of one packet of the video stream. Times are in the stream's time base. */
+export interface PacketFacts {
+  readonly pts: number | null;
+  readonly dts: number | null;
+  readonly key: boolean;
+  /** Decoded but never shown: cut away by an edit list, or a hidden reference frame (VP8). */
+  readonly hidden: boolean;
+  /** No other packet needs it to be decoded. False where that is not known. */
+  readonly disposable: boolean;
 }
 
-async function load(): Promise<FFmpeg> {
-  try {
-    const [lib, c] = await Promise.all([import("node-av/lib"), import("node-av/constants")]);
-    // What goes wrong is said by our own errors; FFmpeg's lines on stderr are for its developers.
-    lib.Log.setLevel(c.AV_LOG_QUIET);
-    return { lib, c };
-  } catch (error) {
-    loading = undefined;
-    const [why] = String((error as Error).message).split("\n");
-    throw new InputError(
-      `video cannot be decoded on this machine (${process.platform}-${process.arch}): ${why}`,
-    );
-  }
+/** What a container says of its video stream. */
+export interface StreamFacts {
+  /** Pixels, as stored. */
+  readonly width: number;
+  readonly height: number;
+  /** Average frames per second; null where the file does not tell. */
+  readonly fps: number | null;
+  /** Seconds per unit of a timestamp. */
+  readonly timeBase: number;
+  /** Seconds; the timestamp a player shows as zero. */
+  readonly start: number;
+  /** 36 bytes, if any. */
+  readonly displayMatrix: Buffer | null;
 }
 
 /** A frame as the decoder gives it: valid until the next one is taken. */
@@ -46,6 +43,7 @@ export interface DecodedFrame {
   readonly pts: number | null;
   /** The display matrix that came with this frame (EXIF), if any. */
   displayMatrix(): Buffer | null;
+  /** @throws InputError when its pixel format cannot be turned into RGB */
   rgb(): RgbImage;
 }
 
@@ -55,114 +53,166 @@ export interface DecodedFrame {
  */
 export type Content = "clip" | "still";
 
-/** A stream's decoder and the conversion of its frames to RGB. Close it after use. */
-export class FrameDecoder {
-  readonly #ffmpeg: FFmpeg;
-  readonly #context: Library.CodecContext;
-  readonly #scaler: Library.SoftwareScaleContext;
-  readonly #frame: Library.Frame;
-  readonly #content: Content;
-  readonly #path: string;
+/** Which of FFmpeg's demuxers may read a file: any of some, or one that is known to be right. */
+export type Demuxers = { readonly anyOf: readonly string[] } | { readonly only: string };
 
-  /** @throws InputError when there is no decoder for the codec */
-  constructor(ffmpeg: FFmpeg, path: string, stream: Library.Stream, content: Content) {
-    const { lib } = ffmpeg;
-    this.#ffmpeg = ffmpeg;
-    this.#content = content;
+/**
+ * A file open in the decoder, its one video stream, and the conversion of its frames to RGB. Its
+ * methods throw InputError when the file makes the decoder fail. Close it after use.
+ */
+export class MediaInput {
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #decoder: DecoderInstance;
+  readonly #input: number;
+  readonly #facts: number;
+  #content: Content | null = null;
+
+  private constructor(path: string, fd: number, decoder: DecoderInstance, input: number) {
     this.#path = path;
-    const codec = lib.Codec.findDecoder(stream.codecpar.codecId);
-    const name = lib.avGetCodecName(stream.codecpar.codecId) ?? "unknown";
-    if (codec === null) throw new InputError(`${path}: there is no decoder for its codec, ${name}`);
-    this.#context = new lib.CodecContext();
-    this.#context.allocContext3(codec);
-    this.#context.parametersToContext(stream.codecpar);
-    this.#context.pktTimebase = stream.timeBase;
-    this.#context.threadCount = 0;
-    this.#context.setOption("max_pixels", MAX_PIXELS);
-    if (content === "still") this.#context.setOption("err_detect", "explode");
-    const opened = this.#context.open2Sync(codec, null);
-    this.#scaler = new lib.SoftwareScaleContext();
-    this.#scaler.allocContext();
-    const flags = content === "clip" ? "bilinear" : "bilinear+full_chroma_int+accurate_rnd";
-    this.#scaler.setOption("sws_flags", flags);
-    this.#frame = new lib.Frame();
-    this.#frame.alloc();
-    if (opened < 0) {
-      this.close();
-      throw new InputError(`${path}: its ${name} video cannot be decoded`);
-    }
+    this.#fd = fd;
+    this.#decoder = decoder;
+    this.#input = input;
+    this.#facts = decoder.call("fp_facts", input);
   }
 
   /**
-   * Sends one packet (null: there are no more) and yields the frames that are ready, in presentation
-   * order. A damaged packet yields nothing.
+   * Null when none of the demuxers can read the file. No other file is ever opened by it, and of the
+   * file only what is asked for is read.
+   *
+   * @param limitBytes memory the decoder may take, 16 MiB to 2 GiB
+   * @throws InputError when the file cannot be opened, or makes the decoder fail
    */
-  *decode(packet: Library.Packet | null): Generator<DecodedFrame> {
-    this.#context.sendPacketSync(packet);
-    const frame = this.#frame;
-    while (this.#context.receiveFrameSync(frame) >= 0) {
-      const { c } = this.#ffmpeg;
-      const pts = frame.bestEffortTimestamp;
-      yield {
-        pts: pts === c.AV_NOPTS_VALUE ? null : Number(pts),
-        displayMatrix: () => frame.getSideData(c.AV_FRAME_DATA_DISPLAYMATRIX),
-        rgb: () => this.#toRgb(frame),
-      };
-      frame.unref();
+  static async open(
+    path: string,
+    demuxers: Demuxers,
+    limitBytes?: number,
+  ): Promise<MediaInput | null> {
+    const fd = opened(path);
+    try {
+      const { size } = fstatSync(fd);
+      const read = (into: Uint8Array, position: number) =>
+        readSync(fd, into, 0, into.length, position);
+      const decoder = await DecoderInstance.create(path, { size, read }, limitBytes);
+      const any = decoder.place("anyOf" in demuxers ? demuxers.anyOf.join() : "");
+      const only = decoder.place("only" in demuxers ? demuxers.only : "");
+      const input = decoder.call("fp_open", size, any, only);
+      for (const name of [any, only]) decoder.call("free", name);
+      if (input !== 0) return new MediaInput(path, fd, decoder, input);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
     }
+    closeSync(fd);
+    return null;
   }
 
-  /** Forgets what was decoded, for a seek. */
-  flush(): void {
-    this.#context.flushBuffers();
+  /** Null where there is no video stream. */
+  stream(): StreamFacts | null {
+    if (this.#call("fp_stream") === 0) return null;
+    const [width = 0, height = 0, fps = 0, timeBase = 0, start = 0] = this.#read(5);
+    return {
+      width,
+      height,
+      fps: fps > 0 ? fps : null,
+      timeBase: timeBase > 0 ? timeBase : 1,
+      start: Number.isNaN(start) ? 0 : start,
+      displayMatrix: this.#matrix("fp_stream_matrix"),
+    };
+  }
+
+  /** FFmpeg's name of the video's codec; where there is no video, of its sound's; null without both. */
+  codec(): string | null {
+    return this.#decoder.text(this.#call("fp_codec"));
+  }
+
+  /** FFmpeg's name of the container's format, and MP4's and MOV's "major brand". */
+  container(): { readonly demuxer: string; readonly brand: string | null } {
+    const demuxer = this.#decoder.text(this.#call("fp_demuxer")) ?? "";
+    return { demuxer, brand: this.#decoder.text(this.#call("fp_brand")) };
+  }
+
+  /** The next packet's facts, without decoding it; null at the end of the file. */
+  nextPacket(): PacketFacts | null {
+    if (this.#call("fp_next_packet") === 0) return null;
+    const [pts, dts, key, hidden, disposable] = this.#read(5);
+    return {
+      pts: time(pts),
+      dts: time(dts),
+      key: key === 1,
+      hidden: hidden === 1,
+      disposable: disposable === 1,
+    };
+  }
+
+  /** Forgets what was decoded and moves to the key frame at a timestamp, or before it. */
+  seek(timestamp: number): boolean {
+    return this.#call("fp_seek", timestamp) !== 0;
+  }
+
+  /** Makes the decoder ready, once. @throws InputError when there is none for the codec */
+  openDecoder(content: Content): void {
+    if (this.#content !== null) return;
+    const state = this.#call("fp_decoder", content === "still" ? 1 : 0, MAX_PIXELS);
+    const name = this.codec() ?? "unknown";
+    if (state === 0) {
+      throw new InputError(`${this.#path}: there is no decoder for its codec, ${name}`);
+    }
+    if (state < 0) throw new InputError(`${this.#path}: its ${name} video cannot be decoded`);
+    this.#content = content;
+  }
+
+  /**
+   * Sends the packet that was read last (or: that there are no more) and yields the frames that are
+   * ready, in presentation order. A damaged packet yields nothing.
+   */
+  *decode(what: "packet" | "end"): Generator<DecodedFrame> {
+    this.#call("fp_send", what === "end" ? 1 : 0);
+    while (this.#call("fp_receive") !== 0) {
+      const [pts, width = 0, height = 0] = this.#read(3);
+      yield {
+        pts: time(pts),
+        displayMatrix: () => this.#matrix("fp_frame_matrix"),
+        rgb: () => this.#rgb(width, height),
+      };
+    }
   }
 
   close(): void {
-    this.#frame.free();
-    this.#scaler.freeContext();
-    this.#context.freeContext();
+    closeSync(this.#fd);
+    this.#decoder.drop();
   }
 
-  /** swscale with the frame's own matrix and range (BT.601, limited, where it does not say). */
-  #toRgb(frame: Library.Frame): RgbImage {
-    const { c, lib } = this.#ffmpeg;
-    const { width, height } = frame;
-    // Transfer and primaries are left alone, as everywhere in this field; some tags are refused.
-    frame.colorTrc = c.AVCOL_TRC_UNSPECIFIED;
-    frame.colorPrimaries = c.AVCOL_PRI_UNSPECIFIED;
-    const odd = this.#content === "still" && subsampled(lib.avGetPixFmtName(frame.format as never));
-    if (odd) {
-      // Chroma of an odd-sized still covers one pixel more than the picture: scaling must be by 2.
-      frame.width += width % 2;
-      frame.height += height % 2;
+  #rgb(width: number, height: number): RgbImage {
+    const address = this.#call("fp_rgb");
+    if (address === 0) {
+      throw new InputError(`${this.#path}: its pixel format cannot be turned into RGB`);
     }
-    const converted = new lib.Frame();
-    converted.alloc();
-    try {
-      converted.format = c.AV_PIX_FMT_RGB24;
-      converted.width = frame.width;
-      converted.height = frame.height;
-      // Interlaced frames are converted field by field.
-      converted.flags = frame.flags;
-      if (converted.getBuffer() < 0 || this.#scaler.scaleFrameSync(converted, frame) < 0) {
-        throw new InputError(`${this.#path}: its pixel format cannot be turned into RGB`);
-      }
-      const [pixels] = converted.data ?? [];
-      const [stride] = converted.linesize;
-      if (pixels === undefined || stride === undefined) throw new Error("a frame without pixels");
-      const row = width * 3;
-      const data = new Uint8Array(row * height);
-      for (let y = 0; y < height; y++) {
-        data.set(pixels.subarray(y * stride, y * stride + row), y * row);
-      }
-      return { width, height, data };
-    } finally {
-      converted.free();
-    }
+    return { width, height, data: this.#decoder.bytes(address, width * height * 3) };
+  }
+
+  #matrix(of: "fp_stream_matrix" | "fp_frame_matrix"): Buffer | null {
+    const address = this.#call(of);
+    return address === 0 ? null : Buffer.from(this.#decoder.bytes(address, 36).buffer);
+  }
+
+  #call(name: Parameters<DecoderInstance["call"]>[0], ...args: readonly number[]): number {
+    return this.#decoder.call(name, this.#input, ...args);
+  }
+
+  #read(count: number): Float64Array {
+    return this.#decoder.doubles(this.#facts, count);
   }
 }
 
-/** Whether chroma is stored at half the resolution both ways, as most JPEG and WebP files do. */
-function subsampled(pixelFormat: string | null): boolean {
-  return pixelFormat === "yuvj420p" || pixelFormat === "yuv420p";
+function opened(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function time(value: number | undefined): number | null {
+  return value === undefined || Number.isNaN(value) ? null : value;
 }

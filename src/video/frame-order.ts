@@ -1,4 +1,4 @@
-import type { PacketFacts } from "./video-file.ts";
+import type { PacketFacts } from "./ffmpeg.ts";
 
 /** A place where decoding can begin. Positions count packets, in decoding order. */
 export interface KeyFrame {

@@ -1,7 +1,7 @@
 import { open, readdir } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { InputError } from "../engine/errors.ts";
-import { FrameDecoder, loadFFmpeg } from "./ffmpeg.ts";
+import { MediaInput } from "./ffmpeg.ts";
 import { unreadable } from "./file-errors.ts";
 import { frameIndices } from "./frame-indices.ts";
 import { orientationOf, upright } from "./orientation.ts";
@@ -104,36 +104,19 @@ async function formatOf(path: string): Promise<string> {
 
 /** Decodes one image, upright (EXIF), transparency dropped. @throws InputError */
 async function readImage(path: string): Promise<RgbImage> {
-  const demuxer = await formatOf(path);
-  const ffmpeg = await loadFFmpeg();
-  const { lib } = ffmpeg;
-  const format = new lib.FormatContext();
-  const options = lib.Dictionary.fromObject({ protocol_whitelist: "file" });
-  const opened = format.openInputSync(
-    `file:${path}`,
-    lib.InputFormat.findInputFormat(demuxer),
-    options,
-  );
-  options.free();
+  const input = await MediaInput.open(path, { only: await formatOf(path) });
   const damaged = new InputError(`${path}: the image is damaged or cut off`);
-  if (opened < 0) throw damaged;
-  const packet = new lib.Packet();
-  packet.alloc();
-  let decoder: FrameDecoder | undefined;
+  if (input === null) throw damaged;
   try {
-    format.findStreamInfoSync(null);
-    const [stream] = format.streams;
-    if (stream === undefined || format.readFrameSync(packet) < 0) throw damaged;
-    decoder = new FrameDecoder(ffmpeg, path, stream, "still");
-    for (const input of [packet, null]) {
-      for (const frame of decoder.decode(input)) {
+    if (input.stream() === null || input.nextPacket() === null) throw damaged;
+    input.openDecoder("still");
+    for (const what of ["packet", "end"] as const) {
+      for (const frame of input.decode(what)) {
         return upright(frame.rgb(), orientationOf(frame.displayMatrix()));
       }
     }
     throw damaged;
   } finally {
-    decoder?.close();
-    packet.free();
-    format.closeInputSync();
+    input.close();
   }
 }

@@ -5,7 +5,7 @@ import { throwIfCancelled } from "../engine/errors.ts";
 const STRETCH = 20;
 
 /**
- * Native decoding blocks the thread; a cancel message only arrives when the thread rests. Call the
+ * Decoding blocks the thread; a cancel message only arrives when the thread rests. Call the
  * returned function between units of work: it rests when a stretch is over, and throws
  * CancelledError once the signal is aborted.
  */

@@ -26,13 +26,20 @@ test("the package of this platform keeps its size and holds no other platform's 
   context.diagnostic(`${(size / 1e6).toFixed(1)} MB`);
   assert.ok(size <= BUDGET_BYTES, `${size} bytes`);
   const listed = execFileSync("unzip", ["-Z1", vsix], { encoding: "utf8" }).split("\n");
-  const natives = listed.filter((name) => /\.(node|so|dll|dylib|xz)(\.\d+)*$/.test(name));
-  assert.ok(natives.length >= 3, natives.join());
+  const natives = listed.filter((name) => /\.(node|so|dll|dylib)(\.\d+)*$/.test(name));
+  assert.ok(natives.length >= 2, natives.join());
   for (const name of natives) {
     assert.match(name, new RegExp(`${process.platform}[/-]${process.arch}`), name);
     assert.doesNotMatch(name, /cuda|tensorrt/i);
   }
-  for (const needed of ["dist/extension.js", "dist/engine.js", "models/embedded/config.json"]) {
+  for (const needed of [
+    "dist/extension.js",
+    "dist/engine.js",
+    "models/embedded/config.json",
+    "vendor/ffmpeg/ffmpeg.wasm",
+    "vendor/ffmpeg/COPYING.LGPLv2.1",
+    "vendor/ffmpeg/build.sh",
+  ]) {
     assert.ok(listed.includes(`extension/${needed}`), needed);
   }
   const surplus = /\.ts$|\.map$|^extension\/(src|test|training|node_modules)\//;
@@ -50,5 +57,5 @@ test("installed into a clean VS Code, it analyzes the sample by the walkthrough'
   await panel.firstChart.waitFor();
   await panel.waitForStatus("Finished in");
   const seconds = (performance.now() - begun) / 1000;
-  context.diagnostic(`first analysis, unpacking the decoder included: ${seconds.toFixed(1)} s`);
+  context.diagnostic(`first analysis after the installation: ${seconds.toFixed(1)} s`);
 });

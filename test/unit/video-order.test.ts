@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { PacketFacts } from "../../src/video/ffmpeg.ts";
 import { orderFrames, planStretches } from "../../src/video/frame-order.ts";
-import type { PacketFacts } from "../../src/video/video-file.ts";
 
 /** Packets in decoding order: "K" a key frame, "h" a hidden one, "?" one without a time. */
 function packets(text: string): PacketFacts[] {
@@ -10,6 +10,7 @@ function packets(text: string): PacketFacts[] {
     dts: null,
     key: item.endsWith("K"),
     hidden: item.endsWith("h"),
+    disposable: false,
   }));
 }
 

@@ -6,17 +6,13 @@ import type { EventSink } from "../../runs/events.ts";
 import { SETTINGS_SECTION } from "../ids.ts";
 import { readSettings } from "../settings.ts";
 import type { EngineLink } from "./link.ts";
-import { unpackNativeModules } from "./unpack.ts";
 
 /** The window's engine process: started by the first task, configured by the settings, logged. */
 export class EngineProcess implements EngineLink, vscode.Disposable {
   readonly #client: EngineClient;
-  readonly #modules: string;
   readonly #disposables: vscode.Disposable[] = [];
-  #unpacked: Promise<void> | undefined;
 
-  constructor(extensionUri: vscode.Uri, log: vscode.LogOutputChannel) {
-    this.#modules = vscode.Uri.joinPath(extensionUri, "dist", "node_modules").fsPath;
+  constructor(log: vscode.LogOutputChannel) {
     this.#client = new EngineClient({
       settings: readSettings().engine,
       log: (line) => log.info(line),
@@ -35,7 +31,6 @@ export class EngineProcess implements EngineLink, vscode.Disposable {
   }
 
   async run(job: AnalysisJob, sink: EventSink, signal: AbortSignal): Promise<void> {
-    await this.#ready();
     await this.#client.run(job, sink, signal);
   }
 
@@ -52,8 +47,7 @@ export class EngineProcess implements EngineLink, vscode.Disposable {
     await this.#client.observe(observations, sink, signal);
   }
 
-  async forecast(job: AnalysisJob, signal: AbortSignal): Promise<JobForecast> {
-    await this.#ready();
+  forecast(job: AnalysisJob, signal: AbortSignal): Promise<JobForecast> {
     return this.#client.forecast(job, signal);
   }
 
@@ -64,13 +58,5 @@ export class EngineProcess implements EngineLink, vscode.Disposable {
   dispose(): void {
     vscode.Disposable.from(...this.#disposables).dispose();
     void this.#client.dispose();
-  }
-
-  #ready(): Promise<void> {
-    this.#unpacked ??= unpackNativeModules(this.#modules).catch((error: unknown) => {
-      this.#unpacked = undefined;
-      throw error;
-    });
-    return this.#unpacked;
   }
 }
