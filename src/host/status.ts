@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
+import { formatSeconds } from "../runs/sizes.ts";
 import type { Experimenter } from "./engine/experimenter.ts";
 import { COMMANDS, CONTEXTS } from "./ids.ts";
-import { formatSeconds } from "./views/sizes.ts";
 
 /** The status bar item of the engine: there while something runs, a click cancels it. */
 export class EngineStatus implements vscode.Disposable {

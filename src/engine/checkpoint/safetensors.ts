@@ -42,6 +42,9 @@ export function isWeightDtype(dtype: string): dtype is TensorDtype {
   return dtype === "F32" || dtype === "F16" || dtype === "BF16";
 }
 
+/** Bytes before the header of a safetensors file: its length, little-endian. */
+export const SAFETENSORS_PREFIX_BYTES = 8;
+
 /**
  * Reads the header of a safetensors file and checks every claim it makes: lengths against the
  * file's size, byte ranges against shapes, and that no two tensors share bytes.
@@ -53,44 +56,58 @@ export async function readSafetensorsHeader(file: string): Promise<Map<string, T
   const handle = await open(file, "r");
   try {
     const { size } = await handle.stat();
-    if (size < 8) {
-      throw new ModelError(
-        `${file}: ${size} bytes is too short for a safetensors file; copy or download it again`,
-      );
-    }
-    const prefix = Buffer.alloc(8);
-    await handle.read(prefix, 0, 8, 0);
-    const claimed = prefix.readBigUInt64LE();
-    if (claimed > BigInt(Math.min(size - 8, MAX_HEADER_BYTES))) {
-      throw new ModelError(
-        `${file}: the header claims ${claimed} bytes, but the file has ${size}; ` +
-          "it is truncated or not a safetensors file",
-      );
-    }
-    const headerLength = Number(claimed);
-    const header = Buffer.alloc(headerLength);
-    await handle.read(header, 0, headerLength, 8);
-    return parseHeader(file, header.toString("utf8"), 8 + headerLength, size);
+    const prefix = Buffer.alloc(SAFETENSORS_PREFIX_BYTES);
+    await handle.read(prefix, 0, prefix.length, 0);
+    const header = Buffer.alloc(safetensorsHeaderBytes(file, prefix, size));
+    await handle.read(header, 0, header.length, prefix.length);
+    return parseSafetensorsHeader(file, header, size);
   } finally {
     await handle.close();
   }
 }
 
-function parseHeader(
+/**
+ * Length of a safetensors header, in bytes, as the file's first bytes claim it.
+ *
+ * @param prefix the first `SAFETENSORS_PREFIX_BYTES` bytes of the file.
+ * @throws ModelError when a file of `fileSize` bytes cannot hold such a header.
+ */
+export function safetensorsHeaderBytes(file: string, prefix: Buffer, fileSize: number): number {
+  if (fileSize < SAFETENSORS_PREFIX_BYTES || prefix.length < SAFETENSORS_PREFIX_BYTES) {
+    throw new ModelError(
+      `${file}: ${fileSize} bytes is too short for a safetensors file; copy or download it again`,
+    );
+  }
+  const claimed = prefix.readBigUInt64LE();
+  if (claimed > BigInt(Math.min(fileSize - SAFETENSORS_PREFIX_BYTES, MAX_HEADER_BYTES))) {
+    throw new ModelError(
+      `${file}: the header claims ${claimed} bytes, but the file has ${fileSize}; ` +
+        "it is truncated or not a safetensors file",
+    );
+  }
+  return Number(claimed);
+}
+
+/**
+ * Checks a safetensors header (the JSON text alone) of a file of `fileSize` bytes.
+ *
+ * @throws ModelError naming the file, the tensor and the figures that do not fit.
+ */
+export function parseSafetensorsHeader(
   file: string,
-  text: string,
-  dataStart: number,
+  text: Buffer,
   fileSize: number,
 ): Map<string, TensorEntry> {
   let header: unknown;
   try {
-    header = JSON.parse(text);
+    header = JSON.parse(text.toString("utf8"));
   } catch {
     throw new ModelError(`${file}: the header is not JSON; the file is damaged`);
   }
   if (typeof header !== "object" || header === null || Array.isArray(header)) {
     throw new ModelError(`${file}: the header is not a JSON object; the file is damaged`);
   }
+  const dataStart = SAFETENSORS_PREFIX_BYTES + text.length;
   const entries = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") continue;

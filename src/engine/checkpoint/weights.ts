@@ -1,10 +1,13 @@
 import { readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { ModelError } from "../errors.ts";
+import {
+  refuseOtherLayouts,
+  refusePackedTensors,
+  SINGLE_WEIGHTS,
+  WEIGHTS_INDEX,
+} from "./layout.ts";
 import { readSafetensorsHeader, type TensorEntry } from "./safetensors.ts";
-
-const INDEX_FILE = "model.safetensors.index.json";
-const SINGLE_FILE = "model.safetensors";
 
 /** A tensor and the real path (symbolic links resolved) of the shard that holds it. */
 export interface LocatedTensor extends TensorEntry {
@@ -18,6 +21,20 @@ export interface Weights {
   readonly tensors: ReadonlyMap<string, LocatedTensor>;
 }
 
+/** Where a checkpoint's files are read from: a folder, or the hub before anything is downloaded. */
+export interface CheckpointFiles {
+  /** The folder or repository, for messages. */
+  readonly place: string;
+  readonly names: readonly string[];
+  /** Content of a small file. */
+  text(name: string): Promise<string>;
+  /** A shard's header, and the path that its tensors are found under. */
+  shard(name: string): Promise<{
+    readonly file: string;
+    readonly entries: ReadonlyMap<string, TensorEntry>;
+  }>;
+}
+
 /**
  * Finds the tensors of a Hugging Face folder: one safetensors file, or the shards that
  * `model.safetensors.index.json` names. Symbolic links (as in the hub's cache) are followed.
@@ -29,21 +46,35 @@ export async function locateWeights(folder: string): Promise<Weights> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     throw new ModelError(`${folder}: cannot be read as a folder (${error.code})`);
   });
-  const promised = names.includes(INDEX_FILE) ? await readIndex(join(folder, INDEX_FILE)) : null;
-  if (promised === null && !names.includes(SINGLE_FILE)) {
-    throw new ModelError(`${folder}: ${whatIsThereInstead(names)}`);
-  }
-  const shards = promised === null ? [SINGLE_FILE] : [...new Set(promised.values())].sort();
+  return locateTensors({
+    place: folder,
+    names,
+    text: (name) => readFile(join(folder, name), "utf8"),
+    shard: async (name) => {
+      const file = await realpath(join(folder, name)).catch(() => {
+        throw new ModelError(
+          `${join(folder, name)}: this shard is missing (or its link is broken); download it again`,
+        );
+      });
+      return { file, entries: await readSafetensorsHeader(file) };
+    },
+  });
+}
+
+/**
+ * Finds the tensors of a checkpoint, wherever its files are.
+ *
+ * @throws ModelError as `locateWeights`.
+ */
+export async function locateTensors(source: CheckpointFiles): Promise<Weights> {
+  const { place } = source;
+  const promised = await readIndex(source);
   const tensors = new Map<string, LocatedTensor>();
   const files: string[] = [];
-  for (const shard of shards) {
-    const file = await realpath(join(folder, shard)).catch(() => {
-      throw new ModelError(
-        `${join(folder, shard)}: this shard is missing (or its link is broken); download it again`,
-      );
-    });
+  for (const shard of shardsOf(promised)) {
+    const { file, entries } = await source.shard(shard);
     files.push(file);
-    for (const [name, entry] of await readSafetensorsHeader(file)) {
+    for (const [name, entry] of entries) {
       if (promised !== null && promised.get(name) !== shard) continue;
       tensors.set(name, { ...entry, file });
     }
@@ -51,17 +82,36 @@ export async function locateWeights(folder: string): Promise<Weights> {
   for (const [name, shard] of promised ?? []) {
     if (!tensors.has(name)) {
       throw new ModelError(
-        `${join(folder, shard)}: the index places tensor "${name}" here, but it is not in the file`,
+        `${join(place, shard)}: the index places tensor "${name}" here, but it is not in the file`,
       );
     }
   }
+  refusePackedTensors(place, tensors.keys());
   return { root: deepestCommonFolder(files), tensors };
 }
 
-async function readIndex(file: string): Promise<Map<string, string>> {
+/**
+ * Names of the files that hold a checkpoint's weights: one, or those that its index names.
+ *
+ * @throws ModelError when there are no safetensors weights, or the index is damaged.
+ */
+export async function shardNames(source: CheckpointFiles): Promise<string[]> {
+  return shardsOf(await readIndex(source));
+}
+
+function shardsOf(promised: ReadonlyMap<string, string> | null): string[] {
+  return promised === null ? [SINGLE_WEIGHTS] : [...new Set(promised.values())].sort();
+}
+
+/** Which shard each tensor is in; null when there is no index but one file. */
+async function readIndex(source: CheckpointFiles): Promise<Map<string, string> | null> {
+  refuseOtherLayouts(source.place, source.names);
+  if (!source.names.includes(WEIGHTS_INDEX)) return null;
+  const file = join(source.place, WEIGHTS_INDEX);
+  const text = await source.text(WEIGHTS_INDEX);
   let index: unknown;
   try {
-    index = JSON.parse(await readFile(file, "utf8"));
+    index = JSON.parse(text);
   } catch {
     throw new ModelError(`${file}: not JSON; copy or download it again`);
   }
@@ -79,17 +129,6 @@ async function readIndex(file: string): Promise<Map<string, string>> {
   }
   if (promised.size === 0) throw new ModelError(`${file}: "weight_map" is empty`);
   return promised;
-}
-
-function whatIsThereInstead(names: readonly string[]): string {
-  if (names.includes("adapter_config.json")) {
-    return "holds only an adapter (adapter_config.json); merge it into its base model first";
-  }
-  const pickled = names.find((name) => /^pytorch_model.*\.bin$/.test(name));
-  if (pickled !== undefined) {
-    return `its weights are pickled (${pickled}), which can run code; save them as safetensors`;
-  }
-  return `has neither ${SINGLE_FILE} nor ${INDEX_FILE}`;
 }
 
 function deepestCommonFolder(files: readonly string[]): string {

@@ -1,13 +1,21 @@
-import { readConfig } from "../checkpoint/config.ts";
-import { locateWeights } from "../checkpoint/weights.ts";
+import { readdir } from "node:fs/promises";
+import { type ConfigReader, readConfig } from "../checkpoint/config.ts";
+import { refuseOtherLayouts } from "../checkpoint/layout.ts";
+import { locateWeights, type Weights } from "../checkpoint/weights.ts";
+import { INTERNVL_CHAT_MODEL_TYPES, readInternVlChat } from "./internvl-chat.ts";
 import { LLAVA_MODEL_TYPES, readLlava } from "./llava.ts";
 import { LLAVA_NEXT_VIDEO_MODEL_TYPES, readLlavaNextVideo } from "./llava-next-video.ts";
 import type { ModelSpec } from "./spec.ts";
+import { refuseQuantized, unsupportedFamily } from "./unsupported.ts";
 
 const READERS = [
   { modelTypes: LLAVA_MODEL_TYPES, read: readLlava },
   { modelTypes: LLAVA_NEXT_VIDEO_MODEL_TYPES, read: readLlavaNextVideo },
+  { modelTypes: INTERNVL_CHAT_MODEL_TYPES, read: readInternVlChat },
 ] as const;
+
+/** Values of config.json's `model_type` that can be read. */
+export const MODEL_TYPES: readonly string[] = READERS.flatMap(({ modelTypes }) => modelTypes);
 
 /**
  * Reads a model folder in Hugging Face's layout: its configuration, and where its weights lie.
@@ -15,18 +23,25 @@ const READERS = [
  * @throws ModelError when the folder, its family or a tensor cannot be used.
  */
 export async function readModelSpec(folder: string): Promise<ModelSpec> {
+  // An adapter's or another program's folder has no config.json: better told what it is.
+  const names = await readdir(folder).catch((): string[] => []);
+  if (names.length > 0 && !names.includes("config.json")) refuseOtherLayouts(folder, names);
   const config = await readConfig(folder, "config.json");
-  if (config.has("quantization_config")) {
-    throw config.refuse(
-      "quantization_config",
-      "quantized checkpoints are not supported; use the unquantized one (bf16, f16 or f32)",
-    );
-  }
+  return chooseReader(config)(folder, await locateWeights(folder));
+}
+
+/**
+ * Chooses the family of a configuration, before anything is known of its weights.
+ *
+ * @returns reads the model, given the folder (or repository) for messages, and its weights.
+ * @throws ModelError when the weights are said to be quantized, or the family is not supported.
+ */
+export function chooseReader(
+  config: ConfigReader,
+): (folder: string, weights: Weights) => ModelSpec {
+  refuseQuantized(config);
   const modelType = config.text("model_type");
   const reader = READERS.find(({ modelTypes }) => modelTypes.includes(modelType));
-  if (reader === undefined) {
-    const known = READERS.flatMap(({ modelTypes }) => modelTypes).join(", ");
-    throw config.refuse("model_type", `supported families are ${known}`);
-  }
-  return reader.read(config, folder, await locateWeights(folder));
+  if (reader === undefined) throw unsupportedFamily(config, MODEL_TYPES);
+  return (folder, weights) => reader.read(config, folder, weights);
 }

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import * as vscode from "vscode";
 import type { AnalysisJob, ClipSource, ExperimentRequest } from "../../engine/jobs.ts";
 import type { PromptItem } from "../../prompts/item.ts";
+import { formatBytes, formatSeconds } from "../../runs/sizes.ts";
 import type { Experimenter } from "../engine/experimenter.ts";
 import { makeJob } from "../engine/jobs.ts";
 import type { EngineLink } from "../engine/link.ts";
@@ -12,7 +13,6 @@ import { newRunFile } from "../runs/place.ts";
 import type { RunSession } from "../runs/session.ts";
 import type { Sessions } from "../runs/sessions.ts";
 import { readSettings } from "../settings.ts";
-import { formatBytes, formatSeconds } from "../views/sizes.ts";
 
 /** Above these a run is worth a question before it starts. */
 const LONG_SECONDS = 120;

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
+import { formatBytes } from "../../runs/sizes.ts";
 import type { ListedModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
-import { formatBytes } from "../views/sizes.ts";
 
 /** Asks which model analyses use from now on. */
 export async function selectModel(models: Models): Promise<void> {

@@ -1,7 +1,9 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
+import { cachedModels } from "../../hub/cache.ts";
+import { hubCacheFolder } from "../../hub/settings.ts";
 import { affects, readSettings, writeSetting } from "../settings.ts";
-import { cachedModels, describeModel, hubCacheFolder, type ListedModel } from "./catalog.ts";
+import { describeModel, type ListedModel } from "./catalog.ts";
 
 /** Name of the model that comes with the extension. */
 export const EMBEDDED_NAME = "Embedded model";

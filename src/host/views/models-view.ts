@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
+import { formatBytes } from "../../runs/sizes.ts";
 import type { ListedModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
-import { formatBytes } from "./sizes.ts";
 
 /** Where a model was found, for its tooltip. */
 const ORIGINS: Readonly<Record<ListedModel["origin"], string>> = {
