@@ -247,11 +247,13 @@ function readResizes(
   defaults: Defaults,
 ): ResizeStep[] {
   if (processor !== "smolvlm") return [readResize(config, defaults)];
-  // SmolVLM's video processor: to the size of its sampling rules, then squeezed into a square.
+  // SmolVLM's video processor resizes, then squeezes into a square. Its class lets the size of stills
+  // win over the one among the sampling rules where a file has both, as published ones do.
   const sampling = config.section("video_sampling");
-  const first = sampling.has("video_size")
-    ? readResize(sampling, defaults, "video_size")
-    : readResize(config, defaults);
+  const first =
+    !config.has("size") && sampling.has("video_size")
+      ? readResize(sampling, defaults, "video_size")
+      : readResize(config, defaults);
   const side = config.has("max_image_size")
     ? config.section("max_image_size").size("longest_edge")
     : SMOLVLM_SIDE;

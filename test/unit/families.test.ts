@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { ModelError } from "../../src/engine/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
-import { tokenGrid } from "../../src/engine/families/spec.ts";
+import { tokenGrid, trailingTokens } from "../../src/engine/families/spec.ts";
 import { editConfig, editHeader, withSection } from "../support/checkpoint-edits.ts";
 import { randomCheckpoint } from "../support/random-checkpoint.ts";
 
@@ -173,6 +173,18 @@ const REFUSALS: readonly Refusal[] = [
     change: (config) => withSection(config, "text_config", { use_sliding_window: true }),
     named: ["text_config.use_sliding_window", "true"],
   },
+  {
+    model: "i-onevision",
+    what: "a first token that is dropped although it is a patch",
+    change: (config) => ({ ...config, vision_feature_select_strategy: "default" }),
+    named: ["vision_feature_select_strategy", "default", "full"],
+  },
+  {
+    model: "i-onevision",
+    what: "another tower than SigLIP",
+    change: (config) => withSection(config, "vision_config", { model_type: "siglip2" }),
+    named: ["vision_config.model_type", "siglip2", "siglip_vision_model"],
+  },
 ];
 
 for (const { model, what, change, named } of REFUSALS) {
@@ -192,3 +204,11 @@ for (const { model, what, change, named } of REFUSALS) {
     });
   });
 }
+
+test("i-onevision: heads told to be tied in text_config alone are tied, and the newline counts", async () => {
+  const folder = join(import.meta.dirname, "..", "parity", "fixtures", "i-onevision");
+  const spec = await readModelSpec(folder);
+  assert.equal(spec.decoder.head, spec.decoder.embedding);
+  assert.deepEqual(tokenGrid(spec, 5), { frames: 5, rows: 3, columns: 3 });
+  assert.equal(trailingTokens(spec), 1);
+});

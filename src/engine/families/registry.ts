@@ -5,12 +5,14 @@ import { locateWeights, type Weights } from "../checkpoint/weights.ts";
 import { INTERNVL_CHAT_MODEL_TYPES, readInternVlChat } from "./internvl-chat.ts";
 import { LLAVA_MODEL_TYPES, readLlava } from "./llava.ts";
 import { LLAVA_NEXT_VIDEO_MODEL_TYPES, readLlavaNextVideo } from "./llava-next-video.ts";
+import { LLAVA_ONEVISION_MODEL_TYPES, readLlavaOnevision } from "./llava-onevision.ts";
 import type { ModelSpec } from "./spec.ts";
 import { refuseQuantized, unsupportedFamily } from "./unsupported.ts";
 
 const READERS = [
   { modelTypes: LLAVA_MODEL_TYPES, read: readLlava },
   { modelTypes: LLAVA_NEXT_VIDEO_MODEL_TYPES, read: readLlavaNextVideo },
+  { modelTypes: LLAVA_ONEVISION_MODEL_TYPES, read: readLlavaOnevision },
   { modelTypes: INTERNVL_CHAT_MODEL_TYPES, read: readInternVlChat },
 ] as const;
 
