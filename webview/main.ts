@@ -4,6 +4,7 @@ import type {
   PanelState,
   ReplyMessage,
   RunIdentity,
+  SyncResult,
 } from "../src/host/panel/protocol.ts";
 import type { Context } from "./context.ts";
 import { unseen } from "./feed.ts";
@@ -30,6 +31,8 @@ class App {
   #frames: Store["frames"] = [];
   #syncing = false;
   #syncAgain = false;
+  /** What the host keeps for a reload, as text. */
+  #kept = "";
 
   constructor(root: HTMLElement) {
     this.#root = root;
@@ -38,13 +41,15 @@ class App {
       this.#standalone === null
         ? new HostLink(acquireVsCodeApi(), (message: Push) => this.#onPush(message))
         : null;
+    // Asked before anything is built: the host answers meanwhile.
+    const answer = this.#link?.request("sync", { run: null, next: 0 });
     const made = this.#make(null);
     this.#store = made.store;
     this.#context = made.context;
     this.#panel = made.panel;
-    this.#store.restore(this.#link?.restored() ?? {});
+    this.#store.restore({ choices: this.#link?.restored().choices ?? {} });
     if (this.#standalone !== null) this.#open(this.#standalone);
-    else void this.#sync();
+    else if (answer !== undefined) void this.#sync(answer);
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") void this.#sync();
     });
@@ -67,14 +72,19 @@ class App {
     return { store, context, panel };
   }
 
-  /** Shows another run from its first event on. */
+  /** Shows a run from its first event on: in the panel as it was built, or, after another run, anew. */
   #start(identity: RunIdentity): void {
     const restored = this.#link?.restored() ?? {};
-    const made = this.#make(identity);
-    this.#store = made.store;
-    this.#context = made.context;
-    this.#panel = made.panel;
-    this.#frames = [];
+    if (this.#context.identity === null) {
+      this.#context.identity = identity;
+      this.#store.touch("run");
+    } else {
+      const made = this.#make(identity);
+      this.#store = made.store;
+      this.#context = made.context;
+      this.#panel = made.panel;
+      this.#frames = [];
+    }
     if (restored.run === identity.id) this.#store.restore(restored);
     else this.#store.restore({ choices: restored.choices ?? {} });
   }
@@ -95,8 +105,16 @@ class App {
       }
       // Before the host has said which run this is, keeping would overwrite the state to restore.
       const { identity } = this.#context;
-      if (identity !== null) this.#link?.keep(this.#store.toState(identity.id));
+      if (identity !== null) this.#keep(this.#store.toState(identity.id));
     });
+  }
+
+  /** Every state kept is a message to the window: only one that differs is worth it. */
+  #keep(state: PanelState): void {
+    const text = JSON.stringify(state);
+    if (text === this.#kept) return;
+    this.#kept = text;
+    this.#link?.keep(state);
   }
 
   get store(): Store {
@@ -125,7 +143,7 @@ class App {
   }
 
   /** Asks for what was missed; a wish that comes meanwhile is granted afterwards. */
-  async #sync(): Promise<void> {
+  async #sync(asked?: Promise<SyncResult>): Promise<void> {
     if (this.#link === null) return;
     if (this.#syncing) {
       this.#syncAgain = true;
@@ -134,7 +152,7 @@ class App {
     this.#syncing = true;
     try {
       const run = this.#context.identity?.id ?? null;
-      const result = await this.#link.request("sync", { run, next: this.#store.next });
+      const result = await (asked ?? this.#link.request("sync", { run, next: this.#store.next }));
       if (result.run.id !== this.#context.identity?.id) this.#start(result.run);
       else this.#context.identity = result.run;
       this.#store.setEngine(result.engine);

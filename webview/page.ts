@@ -10,6 +10,28 @@ export interface Place {
   readonly title: string;
 }
 
+/** Parts of a page. */
+export interface PageParts {
+  readonly header: { render(changed: ReadonlySet<Topic>): void };
+  readonly bar: LayerBar;
+  /** Element around the views: busy until all of them are there. */
+  readonly main: HTMLElement;
+  readonly places: readonly Place[];
+  /** Make further views and put them into the page, in their order: when there is time for it. */
+  readonly later?: readonly (() => Place)[];
+  /** Topics that every view has to draw to begin with. */
+  readonly first: readonly Topic[];
+}
+
+/** Longest wait for a quiet moment, in milliseconds. */
+const QUIET_MS = 500;
+
+/** Calls back in a quiet moment; some browsers cannot tell one, and an exported page is shown there. */
+function whenQuiet(work: () => void): void {
+  if (typeof requestIdleCallback === "undefined") setTimeout(work, 20);
+  else requestIdleCallback(work, { timeout: QUIET_MS });
+}
+
 interface Placed extends Place {
   /** Changes since the view last drew; views out of sight draw when they come into it. */
   readonly dirty: Set<Topic>;
@@ -19,30 +41,26 @@ interface Placed extends Place {
 /** Draws a panel's views: at most once a frame, and only while they are in sight. */
 export class Page {
   readonly #context: DrawContext;
-  readonly #header: { render(changed: ReadonlySet<Topic>): void };
+  readonly #header: PageParts["header"];
   readonly #bar: LayerBar;
-  readonly #places: readonly Placed[];
+  readonly #main: HTMLElement;
+  readonly #places: Placed[] = [];
+  readonly #later: (() => Place)[];
+  readonly #observer: IntersectionObserver;
+  /** Every topic so far: what a view that is made later has to draw. */
+  readonly #seen: Set<Topic>;
   #scheduled = false;
 
-  /** `first` are the topics that every view has to draw to begin with. */
-  constructor(
-    context: DrawContext,
-    parts: {
-      readonly header: { render(changed: ReadonlySet<Topic>): void };
-      readonly bar: LayerBar;
-      readonly places: readonly Place[];
-      readonly first: readonly Topic[];
-    },
-  ) {
+  constructor(context: DrawContext, parts: PageParts) {
     this.#context = context;
     this.#header = parts.header;
     this.#bar = parts.bar;
-    this.#places = parts.places.map((place) => ({
-      ...place,
-      dirty: new Set(parts.first),
-      visible: false,
-    }));
-    this.#watchVisibility();
+    this.#main = parts.main;
+    this.#later = [...(parts.later ?? [])];
+    this.#seen = new Set(parts.first);
+    this.#observer = this.#watchVisibility();
+    for (const place of parts.places) this.#add(place);
+    this.#makeLater();
     onThemeChange(() => {
       context.theme = readTheme();
       context.store.touch("theme");
@@ -61,7 +79,9 @@ export class Page {
 
   /** Scrolls to a view and puts the focus on its heading. */
   reveal(id: string): void {
-    const place = this.#places.find(({ view }) => view.id === id);
+    const find = () => this.#places.find(({ view }) => view.id === id);
+    while (find() === undefined && this.#later.length > 0) this.#makeNext();
+    const place = find();
     if (place === undefined) return;
     if (!place.view.section.isOpen) this.#context.store.choose(`fold:${id}`, false);
     const { element } = place.view.section;
@@ -69,7 +89,34 @@ export class Page {
     element.querySelector<HTMLElement>(".fold")?.focus({ preventScroll: true });
   }
 
+  /** Makes the further views one by one, each in a quiet moment of its own. */
+  #makeLater(): void {
+    this.#main.setAttribute("aria-busy", String(this.#later.length > 0));
+    if (this.#later.length === 0) return;
+    whenQuiet(() => {
+      this.#makeNext();
+      this.#makeLater();
+    });
+  }
+
+  #makeNext(): void {
+    const make = this.#later.shift();
+    if (make === undefined) return;
+    const { view } = this.#add(make());
+    show(view.section.element, view.available());
+    // The bar links to it.
+    this.schedule();
+  }
+
+  #add(place: Place): Placed {
+    const placed = { ...place, dirty: new Set(this.#seen), visible: false };
+    this.#places.push(placed);
+    this.#observer.observe(place.view.section.element);
+    return placed;
+  }
+
   #render(changed: ReadonlySet<Topic>): void {
+    for (const topic of changed) this.#seen.add(topic);
     this.#header.render(changed);
     this.#bar.render(changed);
     const listed: Placed[] = [];
@@ -95,8 +142,8 @@ export class Page {
     }
   }
 
-  #watchVisibility(): void {
-    const observer = new IntersectionObserver(
+  #watchVisibility(): IntersectionObserver {
+    return new IntersectionObserver(
       (entries) => {
         for (const entry of entries) {
           const place = this.#places.find(({ view }) => view.section.element === entry.target);
@@ -107,6 +154,5 @@ export class Page {
       },
       { rootMargin: "200px" },
     );
-    for (const { view } of this.#places) observer.observe(view.section.element);
   }
 }

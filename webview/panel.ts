@@ -23,43 +23,35 @@ export class Panel {
     const header = new Header(context);
     context.say = (message) => header.say(message);
     const bar = new LayerBar(context);
-    const place = (view: View, title: string): Place => ({ view, title });
-    const input = [
-      place(new VideoView(context), "Video"),
-      place(new PromptView(context), "Prompt"),
+    const input = el("div", { class: "column input" });
+    const results = el("div", { class: "column results" });
+    const place = (column: HTMLElement, view: View, title: string): Place => {
+      column.append(view.section.element);
+      return { view, title };
+    };
+    // Only what shows the first chart is made at once.
+    const places = [
+      place(input, new VideoView(context), "Video"),
+      place(input, new PromptView(context), "Prompt"),
+      place(results, new AnswerView(context), "Answer"),
     ];
-    const results = [
-      place(new AnswerView(context), "Answer"),
-      place(new KnockoutView(context), "Knockout"),
-      place(new LensView(context), "Lens"),
-      place(new AttentionView(context), "Attention"),
-      place(new FlowMapView(context), "Flow map"),
-      place(new PathwaysView(context), "Pathways"),
-      place(new WhatIfView(context), "What if"),
-      place(new GenerationView(context), "Generation"),
+    const later = [
+      () => place(results, new KnockoutView(context), "Knockout"),
+      () => place(results, new LensView(context), "Lens"),
+      () => place(results, new AttentionView(context), "Attention"),
+      () => place(results, new FlowMapView(context), "Flow map"),
+      () => place(results, new PathwaysView(context), "Pathways"),
+      () => place(results, new WhatIfView(context), "What if"),
+      () => place(results, new GenerationView(context), "Generation"),
     ];
-    root.replaceChildren(
-      header.element,
-      bar.element,
-      el(
-        "main",
-        {},
-        el(
-          "div",
-          { class: "columns" },
-          el("div", { class: "column input" }, ...input.map(({ view }) => view.section.element)),
-          el(
-            "div",
-            { class: "column results" },
-            ...results.map(({ view }) => view.section.element),
-          ),
-        ),
-      ),
-    );
+    const main = el("main", {}, el("div", { class: "columns" }, input, results));
+    root.replaceChildren(header.element, bar.element, main);
     this.#page = new Page(context, {
       header,
       bar,
-      places: [...input, ...results],
+      main,
+      places,
+      later,
       first: ["run", "frames", "layers", "experiments", "selection"],
     });
   }

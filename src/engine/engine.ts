@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { readChatTemplate } from "../prompts/chat.ts";
 import type { EventSink, RunEventOf } from "../runs/events.ts";
+import { prepareDecoder } from "../video/decoder-module.ts";
 import { encodePicture } from "../video/pictures.ts";
 import { readFrameProcessor } from "../video/processor-file.ts";
 import type { RgbFrame } from "../video/types.ts";
@@ -110,6 +111,8 @@ export class Engine {
   async run(job: AnalysisJob, sink: EventSink, signal: AbortSignal): Promise<void> {
     this.#prepared = undefined;
     sink({ type: "progress", phase: "open", done: 0, total: 1 });
+    // Compiles beside, while the model is opened.
+    prepareDecoder();
     const model = await this.#load(job.model);
     sink({ type: "progress", phase: "open", done: 1, total: 1 });
     const prepared = await prepareRun(model, job, this.#cache, sink, signal);
@@ -175,6 +178,17 @@ export class Engine {
       seconds: (multiplyAdds + searching + vision) / (await model.open.pace()),
       bytes: Math.max(memory.forecastBytes, ...most.map((f) => f.memory.forecastBytes)),
     };
+  }
+
+  /**
+   * Opens a model and what its first run would wait for.
+   *
+   * @throws ModelError when it cannot be used.
+   */
+  async warm(folder: string): Promise<void> {
+    prepareDecoder();
+    const { open } = await this.#load(folder);
+    await open.warm();
   }
 
   /** Observes the clean run prepared last once more, with other observations. */

@@ -6,6 +6,7 @@ import { RunCommands } from "./commands/run-commands.ts";
 import { Experimenter } from "./engine/experimenter.ts";
 import { tellFailure } from "./engine/failures.ts";
 import { EngineProcess } from "./engine/process.ts";
+import { warmStart } from "./engine/warm-start.ts";
 import { VIEWS } from "./ids.ts";
 import { Models } from "./models/models.ts";
 import { FlowPanels } from "./panel/panels.ts";
@@ -19,7 +20,7 @@ import { EngineStatus } from "./status.ts";
 import { ModelsView } from "./views/models-view.ts";
 import { RunsView } from "./views/runs-view.ts";
 
-/** Puts the extension together; nothing is started before it is asked for. */
+/** Puts the extension together; nothing is opened before it is asked for. */
 export function activate(context: vscode.ExtensionContext): void {
   const { extensionUri } = context;
   const storage = vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "runs");
@@ -57,6 +58,7 @@ export function activate(context: vscode.ExtensionContext): void {
     engine,
     panels.register(),
     watchImageFolders(),
+    warmStart(engine, models, log),
     new PromptFiles(),
     vscode.window.registerTreeDataProvider(VIEWS.models, new ModelsView(models)),
     vscode.window.registerTreeDataProvider(VIEWS.runs, new RunsView(library)),

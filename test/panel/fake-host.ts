@@ -58,12 +58,13 @@ export class FakeHost {
     if (!this.deaf) window.postMessage(message, "*");
   }
 
-  /** Resolves when everything scheduled has been drawn. */
+  /** Resolves when every view is made, and everything scheduled has been drawn. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
       let frames = 0;
       const step = () => {
-        frames += 1;
+        const busy = document.querySelector('main[aria-busy="true"]') !== null;
+        frames = busy ? 0 : frames + 1;
         if (frames < 6) requestAnimationFrame(step);
         else setTimeout(resolve, 20);
       };

@@ -28,6 +28,12 @@ async function setLayer(layer: number): Promise<void> {
   await settled(page);
 }
 
+/** Scrolls to a view: out of sight it draws nothing. */
+async function lookAt(view: string): Promise<void> {
+  await page.locator(`#view-${view}`).evaluate((node) => node.scrollIntoView());
+  await settled(page);
+}
+
 async function lastRequest(): Promise<ExperimentRequest | undefined> {
   const params = await page.evaluate(
     () => window.fakeHost.requests.findLast(({ name }) => name === "experiment")?.params,
@@ -108,7 +114,7 @@ test("attention sums to each frame are those of the run's rows, for the last and
   const last = (started?.tokens.length ?? 0) - 1;
   for (const query of [last, position]) {
     if (query !== last) await page.locator(`.token[data-position="${query}"]`).click();
-    await settled(page);
+    await lookAt("attention");
     assert.match(
       await seen(page.locator("#view-attention .query")),
       new RegExp(`position ${query}`),
@@ -130,7 +136,7 @@ test("attention sums to each frame are those of the run's rows, for the last and
 
 test("a token whose attention the run lacks can be asked for, and the request names it", async () => {
   await page.locator("#view-prompt .token").first().click();
-  await settled(page);
+  await lookAt("attention");
   await page.getByRole("button", { name: "Compute this token's attention" }).click();
   await settled(page);
   const request = await page.evaluate(
@@ -144,6 +150,7 @@ test("a token whose attention the run lacks can be asked for, and the request na
 
 test("one head at a time can be knocked out from the matrix, and its result is told", async () => {
   await setLayer(4);
+  await lookAt("attention");
   const matrix = page.locator("#view-attention .matrix canvas").nth(1);
   await matrix.focus();
   await page.keyboard.press("ArrowDown");

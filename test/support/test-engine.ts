@@ -98,6 +98,10 @@ serveEngine((settings) => ({
   async forecast(job: AnalysisJob) {
     return { seconds: job.prompt.question.length, bytes: process.pid };
   },
+  async warm(folder) {
+    if (folder === "/none") throw new ModelError("/none: no such folder");
+    busy(50);
+  },
   async run(job, sink, signal) {
     await perform(job.prompt.question, sink, signal);
   },

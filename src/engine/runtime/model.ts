@@ -107,6 +107,13 @@ export class OpenModel {
     return this.#pace;
   }
 
+  /** Opens ahead what the first run needs besides the decoder's layers. */
+  async warm(): Promise<void> {
+    await this.#openVision();
+    await this.unembedding("head");
+    await this.pace();
+  }
+
   /** The attention session of a variant; weight-free, shared by all layers. */
   async attention(variant: AttentionVariant): Promise<Session> {
     const key = JSON.stringify(variant);

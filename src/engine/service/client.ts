@@ -90,6 +90,18 @@ export class EngineClient {
     });
   }
 
+  /**
+   * Starts the process and opens a model in it, so that the model's first run need not wait for that.
+   *
+   * @throws ModelError when the model cannot be used.
+   */
+  warm(folder: string): Promise<void> {
+    return this.#queued(NO_SIGNAL, async () => {
+      await this.#requireModel(folder);
+      await this.#perform({ kind: "warm", folder }, IGNORE, NO_SIGNAL);
+    });
+  }
+
   /** Analyzes a clip and a question; the run stays prepared for `experiment` and `observe`. */
   run(job: AnalysisJob, sink: EventSink, signal: AbortSignal = NO_SIGNAL): Promise<void> {
     return this.#task({ kind: "run", job }, sink, signal, job.model);

@@ -12,6 +12,8 @@ import type { AnalysisJob, EngineSettings, ExperimentRequest, Observations } fro
 export type EngineRequest =
   | { readonly kind: "describe"; readonly folder: string }
   | { readonly kind: "forecast"; readonly job: AnalysisJob }
+  /** Opens a model ahead of its first run. */
+  | { readonly kind: "warm"; readonly folder: string }
   | { readonly kind: "run"; readonly job: AnalysisJob }
   /** On the run made last. */
   | {
@@ -25,6 +27,7 @@ export type EngineRequest =
 export interface EngineResults {
   readonly describe: ModelDescription;
   readonly forecast: JobForecast;
+  readonly warm: undefined;
   readonly run: undefined;
   readonly experiment: undefined;
   readonly observe: undefined;
@@ -75,6 +78,7 @@ export function fromErrorMessage({ name, message, stack }: ErrorMessage): Error 
 export interface ServedEngine {
   describe(folder: string): Promise<ModelDescription>;
   forecast(job: AnalysisJob): Promise<JobForecast>;
+  warm(folder: string): Promise<void>;
   run(job: AnalysisJob, sink: EventSink, signal: AbortSignal): Promise<void>;
   experiment(
     request: ExperimentRequest,

@@ -67,6 +67,9 @@ async function perform(
       return engine.describe(request.folder);
     case "forecast":
       return engine.forecast(request.job);
+    case "warm":
+      await engine.warm(request.folder);
+      return undefined;
     case "run":
       await engine.run(request.job, sink, signal);
       return undefined;

@@ -51,6 +51,11 @@ export class EngineProcess implements EngineLink, vscode.Disposable {
     return this.#client.forecast(job, signal);
   }
 
+  /** Starts the process and opens a model ahead of its first run. */
+  async warm(folder: string): Promise<void> {
+    await this.#client.warm(folder);
+  }
+
   restart(): void {
     this.#client.restart();
   }

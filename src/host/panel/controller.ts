@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
+import type { ProgressEvent } from "../../runs/events.ts";
 import type { EngineTask, Experimenter } from "../engine/experimenter.ts";
 import type { RunSession, SessionChange } from "../runs/session.ts";
 import { playableClip } from "./clip.ts";
@@ -36,6 +37,8 @@ export class PanelController implements vscode.Disposable {
   /** Index of the next event to post; null until the webview has asked. */
   #next: number | null = null;
   #timer: NodeJS.Timeout | undefined;
+  /** The latest progress that has not been posted. */
+  #progress: ProgressEvent | undefined;
   /** View to scroll to once the webview is there. */
   #reveal: HostMessage | undefined;
 
@@ -131,15 +134,24 @@ export class PanelController implements vscode.Disposable {
 
   #follow(change: SessionChange): void {
     const run = this.session.id;
-    if (change.kind === "progress") this.#post({ kind: "progress", run, event: change.event });
-    else if (change.kind === "engine") this.#post({ kind: "engine", run, state: change.state });
-    else this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS);
+    if (change.kind === "engine") {
+      this.#post({ kind: "engine", run, state: change.state });
+      return;
+    }
+    if (change.kind === "progress") this.#progress = change.event;
+    this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS);
   }
 
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#next === null) return;
+    const progress = this.#progress;
+    this.#progress = undefined;
+    // Before the events: the end of a run, among them, takes the progress away.
+    if (progress !== undefined) {
+      this.#post({ kind: "progress", run: this.session.id, event: progress });
+    }
     const from = this.#next;
     const events = this.session.events.slice(from);
     this.#next = from + events.length;

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import * as vscode from "vscode";
 import {
   checkPromptFile,
@@ -25,8 +26,7 @@ export class QuestionSource {
   /** The questions of a prompt file that could be analyzed; none when the file is something else. */
   async inFile(uri: vscode.Uri): Promise<Subject[]> {
     if (uri.scheme !== "file" || !isPromptFile(uri.fsPath)) return [];
-    const document = await vscode.workspace.openTextDocument(uri);
-    const { questions } = await checkPromptFile(uri.fsPath, document.getText());
+    const { questions } = await checkPromptFile(uri.fsPath, await textOf(uri));
     return questions.filter(({ videoFound }) => videoFound).map(subjectOf);
   }
 
@@ -34,10 +34,19 @@ export class QuestionSource {
   async besideClip(clip: string): Promise<Subject[]> {
     const file = await promptFileBeside(clip);
     if (file === undefined) return [];
-    const document = await vscode.workspace.openTextDocument(vscode.Uri.file(file));
-    const { questions } = await checkPromptFile(file, document.getText());
+    const { questions } = await checkPromptFile(file, await textOf(vscode.Uri.file(file)));
     return questionsAbout(questions, clip).map((question) => ({ ...subjectOf(question), clip }));
   }
+}
+
+/**
+ * Text of a file as an editor holds it, else as it is on the disk: opening it as a document would ask
+ * the window first, which is slow to answer while a panel loads.
+ */
+async function textOf(uri: vscode.Uri): Promise<string> {
+  const key = uri.toString();
+  const open = vscode.workspace.textDocuments.find((document) => document.uri.toString() === key);
+  return open?.getText() ?? (await readFile(uri.fsPath, "utf8")).replace(/^\uFEFF/, "");
 }
 
 /** A question as the analysis commands take it. */
