@@ -17,7 +17,12 @@ export const CASE_NAMES = [
   "g-llama3-full",
 ] as const;
 /** Cases of other families: the clean run and one sweep. */
-export const FAMILY_CASES = ["h-next-video", "i-onevision"] as const;
+export const FAMILY_CASES = [
+  "h-next-video",
+  "i-onevision",
+  "j-internvl",
+  "j-internvl-qwen3",
+] as const;
 export type CaseName = (typeof CASE_NAMES)[number] | (typeof FAMILY_CASES)[number];
 
 /** Cases with an answer in words too. */

@@ -185,6 +185,24 @@ const REFUSALS: readonly Refusal[] = [
     change: (config) => withSection(config, "vision_config", { model_type: "siglip2" }),
     named: ["vision_config.model_type", "siglip2", "siglip_vision_model"],
   },
+  {
+    model: "j-internvl",
+    what: "InternViT-6B's norms",
+    change: (config) => withSection(config, "vision_config", { use_qk_norm: true }),
+    named: ["vision_config.use_qk_norm", "true"],
+  },
+  {
+    model: "j-internvl",
+    what: "a shuffle that leaves patches over",
+    change: (config) => ({ ...config, downsample_ratio: 0.25 }),
+    named: ["downsample_ratio", "0.25", "6 patches"],
+  },
+  {
+    model: "j-internvl",
+    what: "a picture that is no square",
+    change: (config) => withSection(config, "vision_config", { image_size: [24, 32] }),
+    named: ["vision_config.image_size", "[24,32]"],
+  },
 ];
 
 for (const { model, what, change, named } of REFUSALS) {

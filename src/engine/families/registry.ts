@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { type ConfigReader, readConfig } from "../checkpoint/config.ts";
 import { refuseOtherLayouts } from "../checkpoint/layout.ts";
 import { locateWeights, type Weights } from "../checkpoint/weights.ts";
+import { INTERNVL_MODEL_TYPES, readInternVl } from "./internvl.ts";
 import { INTERNVL_CHAT_MODEL_TYPES, readInternVlChat } from "./internvl-chat.ts";
 import { LLAVA_MODEL_TYPES, readLlava } from "./llava.ts";
 import { LLAVA_NEXT_VIDEO_MODEL_TYPES, readLlavaNextVideo } from "./llava-next-video.ts";
@@ -13,6 +14,7 @@ const READERS = [
   { modelTypes: LLAVA_MODEL_TYPES, read: readLlava },
   { modelTypes: LLAVA_NEXT_VIDEO_MODEL_TYPES, read: readLlavaNextVideo },
   { modelTypes: LLAVA_ONEVISION_MODEL_TYPES, read: readLlavaOnevision },
+  { modelTypes: INTERNVL_MODEL_TYPES, read: readInternVl },
   { modelTypes: INTERNVL_CHAT_MODEL_TYPES, read: readInternVlChat },
 ] as const;
 
