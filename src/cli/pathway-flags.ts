@@ -14,7 +14,7 @@ export const PATHWAY_FLAGS: Flags = {
   keep: { kind: "text", value: "RANGES", help: "ranges of your own" },
 };
 
-const KEPT_NAMES = {
+export const KEPT_NAMES = {
   "cross-frame": "crossFrame",
   "video-question": "videoToQuestion",
   "question-last": "questionToLast",

@@ -9,6 +9,7 @@ import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../runs/events.ts
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command, Terminal } from "./command.ts";
+import { FIND_FLAGS, findPathway, searchRequest } from "./find-pathway.ts";
 import { CLIP_FLAGS, modelFolder } from "./job.ts";
 import { only } from "./layers.ts";
 import { keptRanges, PATHWAY_FLAGS } from "./pathway-flags.ts";
@@ -61,17 +62,21 @@ export const knockout: Command = {
 export const pathways: Command = {
   name: "pathways",
   summary: "the effective pathways alone, against as many edges cut at random",
-  usage: `VIDEO [--preset ${PRESET_NAMES.join("|")} | --keep RANGES] …`,
+  usage: `VIDEO [--preset ${PRESET_NAMES.join("|")} | --keep RANGES | --find] …`,
   about:
     "Keeps only the pathway's attention edges and cuts the rest; beside it, as many edges are cut at\n" +
-    "random. RANGES are layers counted from 1: cross-frame=6-15,video-question=6-20,question-last=16-25.",
+    "random. RANGES are layers counted from 1: cross-frame=6-15,video-question=6-20,question-last=16-25.\n" +
+    "With --find, the ranges with the fewest edges that keep the answer are searched for.",
   flags: {
     ...PATHWAY_FLAGS,
+    ...FIND_FLAGS,
     random: { kind: "whole", value: "SEED", help: "seed of the random control (0)" },
     ...CLIP_FLAGS,
     ...OUTPUT_FLAGS,
   },
   async run(args, terminal) {
+    const search = searchRequest(args);
+    if (search !== undefined) return findPathway(args, terminal, search);
     const kept = keptRanges(args);
     const randomSeed = args.number("random") ?? DEFAULT_RANDOM_SEED;
     await runExperiment(args, terminal, async (client) => {

@@ -9,7 +9,12 @@ export interface RecordedExperiment {
   readonly results: readonly RunEventOf<"branch.result">[];
   /** Whether it came to its end; one that did not is made again when a run is resumed. */
   readonly complete: boolean;
+  /** What a search found. */
+  readonly outcome?: SearchOutcome;
 }
+
+/** The end of a search, without what names its event. */
+export type SearchOutcome = Omit<RunEventOf<"pathway.found">, "type" | "experiment">;
 
 /**
  * The experiments of a run, in the order in which they were begun. An id that begins anew (a run that
@@ -24,6 +29,10 @@ export function experimentsOf(events: readonly RunEvent[]): RecordedExperiment[]
       found.set(id, { id, kind, recipe, results: [], complete: false });
     } else if (event.type === "branch.result") {
       found.get(event.experiment)?.results.push(event);
+    } else if (event.type === "pathway.found") {
+      const { type: _, experiment: id, ...outcome } = event;
+      const experiment = found.get(id);
+      if (experiment !== undefined) found.set(id, { ...experiment, outcome });
     } else if (event.type === "experiment.finished") {
       const experiment = found.get(event.experiment);
       if (experiment !== undefined) found.set(experiment.id, { ...experiment, complete: true });

@@ -4,6 +4,11 @@ import { keptRanges, type RunEventOf } from "./events.ts";
 
 type Result = RunEventOf<"branch.result">;
 
+/** Series of a pathway, of its random control, and of all that a search tried. */
+export const PATHWAY_SERIES = "Effective pathways";
+export const RANDOM_SERIES = "Random edges";
+export const TRIED_SERIES = "Pathways tried";
+
 /** Kept ranges as events hold them: a family that keeps nothing is null. */
 export type NamedRanges = z.infer<typeof keptRanges>;
 

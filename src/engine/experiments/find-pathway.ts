@@ -1,5 +1,5 @@
 import type { EventSink, RunEventOf } from "../../runs/events.ts";
-import { keepsAnswer, namedRanges } from "../../runs/pathways.ts";
+import { keepsAnswer, namedRanges, PATHWAY_SERIES, TRIED_SERIES } from "../../runs/pathways.ts";
 import { InputError } from "../errors.ts";
 import type { DecoderSpec } from "../families/spec.ts";
 import type { ExperimentRequest, KeptRanges } from "../jobs.ts";
@@ -7,18 +7,13 @@ import type { OpenModel } from "../runtime/model.ts";
 import { forecastPasses, type PassForecast } from "../trace/memory.ts";
 import { tellForecast } from "./forecast.ts";
 import { type JudgedPathway, searchPathway } from "./pathway-search.ts";
-import { PATHWAY_SERIES, PathwaySpace } from "./pathways.ts";
+import { PathwaySpace } from "./pathways.ts";
 import { type ExperimentPoint, planPoints, type Subject } from "./plan.ts";
+import { KEEP_SHARES } from "./presets.ts";
 import { type PassSettings, type PreparedPrompt, runExperiments } from "./run.ts";
 
 export type SearchRequest = Extract<ExperimentRequest, { kind: "pathway-search" }>;
 type Result = RunEventOf<"branch.result">;
-
-/** Name of all that a search tried among its series. */
-export const TRIED_SERIES = "Pathways tried";
-
-/** Shares of the clean probability that a search can be asked to keep. */
-const KEEP_SHARES = { min: 0.5, max: 1 } as const;
 
 /** A search worked out as far as it can be beforehand. */
 export interface PlannedSearch {
@@ -32,7 +27,7 @@ export function planSearch(request: SearchRequest, id: string, subject: Subject)
   const { keepShare, maxCandidates } = request;
   if (!(keepShare >= KEEP_SHARES.min && keepShare <= KEEP_SHARES.max)) {
     throw new InputError(
-      `the share of the probability to keep is ${keepShare}; it can be from 0.5 to 1`,
+      `the share of the probability to keep is ${keepShare}; it can be from ${KEEP_SHARES.min} to ${KEEP_SHARES.max}`,
     );
   }
   if (!Number.isInteger(maxCandidates) || maxCandidates < 1) {

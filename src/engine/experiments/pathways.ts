@@ -1,3 +1,4 @@
+import { PATHWAY_SERIES, RANDOM_SERIES } from "../../runs/pathways.ts";
 import type { ExperimentRequest, KeptRanges } from "../jobs.ts";
 import type { Branch, EdgeSet, Intervention } from "../trace/interventions.ts";
 import { forEachBlockedKey } from "../trace/interventions.ts";
@@ -12,9 +13,6 @@ import {
 import { randomSource } from "./random.ts";
 
 type PathwaysRequest = Extract<ExperimentRequest, { kind: "pathways" }>;
-
-export const PATHWAY_SERIES = "Effective pathways";
-export const RANDOM_SERIES = "Random edges";
 
 /**
  * Keeps the edges of the pathway and cuts the rest, each family outside its layer range (METHODS.md,

@@ -44,6 +44,13 @@ export const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
 /** Seed of the random control where the user chooses none; the same everywhere, so runs compare. */
 export const DEFAULT_RANDOM_SEED = 0;
 
+/** Share of the clean probability that a search for a pathway keeps, where the user chooses none. */
+export const DEFAULT_KEEP_SHARE = 0.9;
+/** Shares that it can be asked to keep. */
+export const KEEP_SHARES = { min: 0.5, max: 1 } as const;
+/** Pathways it tries at most: enough to come to its end by itself on 40 layers. */
+export const DEFAULT_MAX_CANDIDATES = 400;
+
 /** Whether the paper's ranges are those of a decoder this deep, or have to be scaled to it. */
 export function presetFits(name: PresetName, layers: number): boolean {
   return PRESETS[name].layers === layers;
