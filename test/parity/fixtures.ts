@@ -22,6 +22,7 @@ export const FAMILY_CASES = [
   "i-onevision",
   "j-internvl",
   "j-internvl-qwen3",
+  "k-smolvlm",
 ] as const;
 export type CaseName = (typeof CASE_NAMES)[number] | (typeof FAMILY_CASES)[number];
 

@@ -203,6 +203,12 @@ const REFUSALS: readonly Refusal[] = [
     change: (config) => withSection(config, "vision_config", { image_size: [24, 32] }),
     named: ["vision_config.image_size", "[24,32]"],
   },
+  {
+    model: "k-smolvlm",
+    what: "a shuffle that leaves patches over",
+    change: (config) => ({ ...config, scale_factor: 4 }),
+    named: ["scale_factor", "4", "6 patches"],
+  },
 ];
 
 for (const { model, what, change, named } of REFUSALS) {

@@ -7,6 +7,7 @@ import { INTERNVL_CHAT_MODEL_TYPES, readInternVlChat } from "./internvl-chat.ts"
 import { LLAVA_MODEL_TYPES, readLlava } from "./llava.ts";
 import { LLAVA_NEXT_VIDEO_MODEL_TYPES, readLlavaNextVideo } from "./llava-next-video.ts";
 import { LLAVA_ONEVISION_MODEL_TYPES, readLlavaOnevision } from "./llava-onevision.ts";
+import { readSmolVlm, SMOLVLM_MODEL_TYPES } from "./smolvlm.ts";
 import type { ModelSpec } from "./spec.ts";
 import { refuseQuantized, unsupportedFamily } from "./unsupported.ts";
 
@@ -15,6 +16,7 @@ const READERS = [
   { modelTypes: LLAVA_NEXT_VIDEO_MODEL_TYPES, read: readLlavaNextVideo },
   { modelTypes: LLAVA_ONEVISION_MODEL_TYPES, read: readLlavaOnevision },
   { modelTypes: INTERNVL_MODEL_TYPES, read: readInternVl },
+  { modelTypes: SMOLVLM_MODEL_TYPES, read: readSmolVlm },
   { modelTypes: INTERNVL_CHAT_MODEL_TYPES, read: readInternVlChat },
 ] as const;
 
