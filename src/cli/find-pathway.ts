@@ -3,8 +3,9 @@ import {
   DEFAULT_MAX_CANDIDATES,
   DEFAULT_RANDOM_SEED,
   KEEP_SHARES,
+  pathwaySearch,
+  type SearchRequest,
 } from "../engine/experiments/presets.ts";
-import type { ExperimentRequest } from "../engine/jobs.ts";
 import type { RunEvent, RunEventOf } from "../runs/events.ts";
 import { experimentsOf, type SearchOutcome } from "../runs/experiments.ts";
 import {
@@ -22,8 +23,6 @@ import { runClip } from "./clip-run.ts";
 import type { Terminal } from "./command.ts";
 import { only } from "./layers.ts";
 import { KEPT_NAMES } from "./pathway-flags.ts";
-
-type SearchRequest = Extract<ExperimentRequest, { kind: "pathway-search" }>;
 
 /** Flags of the search for the smallest pathway. */
 export const FIND_FLAGS: Flags = {
@@ -61,7 +60,7 @@ export function searchRequest(args: ParsedArguments): SearchRequest | undefined 
   const maxCandidates = args.number("candidates") ?? DEFAULT_MAX_CANDIDATES;
   if (maxCandidates < 1) throw new UsageError("--candidates is 0; at least one is needed");
   const randomSeed = args.number("random") ?? DEFAULT_RANDOM_SEED;
-  return { kind: "pathway-search", keepShare, maxCandidates, randomSeed };
+  return { ...pathwaySearch(keepShare), maxCandidates, randomSeed };
 }
 
 /** Runs a search, and prints the curve and what was found. */

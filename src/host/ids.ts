@@ -11,6 +11,7 @@ export const COMMANDS = {
   ask: "flowprobe.ask",
   knockout: "flowprobe.knockout",
   pathways: "flowprobe.pathways",
+  findPathway: "flowprobe.findPathway",
   heads: "flowprobe.heads",
   framePairs: "flowprobe.framePairs",
   keyword: "flowprobe.keyword",
@@ -52,6 +53,9 @@ export const VIEWS = {
 /** View type of the flow panel, and of the custom editor that replays a run file in it. */
 export const PANEL_TYPE = "flowprobe.panel";
 export const RUN_EDITOR_TYPE = "flowprobe.run";
+
+/** View type of the panel that shows runs side by side. */
+export const COMPARE_TYPE = "flowprobe.compare";
 
 export const WALKTHROUGH_ID = "flowprobe.start";
 

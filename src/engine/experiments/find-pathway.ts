@@ -2,17 +2,16 @@ import type { EventSink, RunEventOf } from "../../runs/events.ts";
 import { keepsAnswer, namedRanges, PATHWAY_SERIES, TRIED_SERIES } from "../../runs/pathways.ts";
 import { InputError } from "../errors.ts";
 import type { DecoderSpec } from "../families/spec.ts";
-import type { ExperimentRequest, KeptRanges } from "../jobs.ts";
+import type { KeptRanges } from "../jobs.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { forecastPasses, type PassForecast } from "../trace/memory.ts";
 import { tellForecast } from "./forecast.ts";
 import { type JudgedPathway, searchPathway } from "./pathway-search.ts";
 import { PathwaySpace } from "./pathways.ts";
 import { type ExperimentPoint, planPoints, type Subject } from "./plan.ts";
-import { KEEP_SHARES } from "./presets.ts";
+import { KEEP_SHARES, type SearchRequest } from "./presets.ts";
 import { type PassSettings, type PreparedPrompt, runExperiments } from "./run.ts";
 
-export type SearchRequest = Extract<ExperimentRequest, { kind: "pathway-search" }>;
 type Result = RunEventOf<"branch.result">;
 
 /** A search worked out as far as it can be beforehand. */

@@ -1,5 +1,7 @@
 import { InputError } from "../errors.ts";
-import type { KeptRanges, LayerRange } from "../jobs.ts";
+import type { ExperimentRequest, KeptRanges, LayerRange } from "../jobs.ts";
+
+export type SearchRequest = Extract<ExperimentRequest, { kind: "pathway-search" }>;
 
 interface Preset {
   /** Decoder layers of the paper's model. */
@@ -50,6 +52,16 @@ export const DEFAULT_KEEP_SHARE = 0.9;
 export const KEEP_SHARES = { min: 0.5, max: 1 } as const;
 /** Pathways it tries at most: enough to come to its end by itself on 40 layers. */
 export const DEFAULT_MAX_CANDIDATES = 400;
+
+/** The search for the smallest pathway that keeps a share of the answer's probability. */
+export function pathwaySearch(keepShare: number): SearchRequest {
+  return {
+    kind: "pathway-search",
+    keepShare,
+    maxCandidates: DEFAULT_MAX_CANDIDATES,
+    randomSeed: DEFAULT_RANDOM_SEED,
+  };
+}
 
 /** Whether the paper's ranges are those of a decoder this deep, or have to be scaled to it. */
 export function presetFits(name: PresetName, layers: number): boolean {

@@ -1,5 +1,10 @@
 import * as vscode from "vscode";
 import {
+  DEFAULT_KEEP_SHARE,
+  KEEP_SHARES,
+  pathwaySearch,
+} from "../../engine/experiments/presets.ts";
+import {
   type ExperimentRequest,
   KNOCKOUT_TARGETS,
   type KnockoutTarget,
@@ -47,6 +52,12 @@ export function parseLayers(text: string, layers: number): LayerRange | undefine
   const first = Number(found[1]) - 1;
   const last = Number(found[2] ?? found[1]) - 1;
   return first >= 0 && first <= last && last < layers ? [first, last] : undefined;
+}
+
+/** A share of 1 as typed in percent, "90" or "90 %"; NaN when it is none. */
+export function parsePercent(text: string): number {
+  const found = /^\s*(\d+(?:\.\d+)?)\s*%?\s*$/.exec(text);
+  return found === null ? Number.NaN : Number(found[1]) / 100;
 }
 
 const shown = (range: LayerRange | undefined) =>
@@ -129,6 +140,21 @@ export const ASK_PARAMETERS = {
       questionToLast: questionToLast ?? undefined,
       randomSeed: paper.randomSeed,
     };
+  },
+
+  async findPathway(): Promise<ExperimentRequest | undefined> {
+    const { min, max } = KEEP_SHARES;
+    const bounds = `a number from ${100 * min} to ${100 * max} is needed`;
+    const inBounds = (share: number) => share >= min && share <= max;
+    const text = await vscode.window.showInputBox({
+      title: "Find effective pathway",
+      prompt: "Keep this much of the answer's probability, in % of the clean run's",
+      value: String(100 * DEFAULT_KEEP_SHARE),
+      ignoreFocusOut: true,
+      validateInput: (typed) => (inBounds(parsePercent(typed)) ? undefined : bounds),
+    });
+    const keepShare = parsePercent(text ?? "");
+    return inBounds(keepShare) ? pathwaySearch(keepShare) : undefined;
   },
 
   async heads({ window }: Setting): Promise<ExperimentRequest | undefined> {

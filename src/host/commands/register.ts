@@ -37,6 +37,7 @@ export function registerCommands(parts: CommandParts): vscode.Disposable {
     ask: (clicked) => analysis.ask(clicked),
     knockout: (clicked) => analysis.experiment("knockout", clicked),
     pathways: (clicked) => analysis.experiment("pathways", clicked),
+    findPathway: (clicked) => analysis.experiment("findPathway", clicked),
     heads: (clicked) => analysis.experiment("heads", clicked),
     framePairs: (clicked) => analysis.experiment("framePairs", clicked),
     keyword: (clicked) => analysis.experiment("keyword", clicked),
