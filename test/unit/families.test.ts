@@ -236,3 +236,21 @@ test("i-onevision: heads told to be tied in text_config alone are tied, and the 
   assert.deepEqual(tokenGrid(spec, 5), { frames: 5, rows: 3, columns: 3 });
   assert.equal(trailingTokens(spec), 1);
 });
+
+test("an answer ends where the library's own generation does: generation_config.json goes first", async (t) => {
+  const root = mkdtempSync(join(tmpdir(), "flowprobe-ends-"));
+  t.after(() => rmSync(root, { recursive: true }));
+  cpSync(join(import.meta.dirname, "..", "parity", "fixtures", "i-onevision"), root, {
+    recursive: true,
+  });
+  assert.deepEqual((await readModelSpec(root)).endTokenIds, [151_645]);
+  editConfig(root, (config) => withSection(config, "text_config", { eos_token_id: 0 }));
+  assert.deepEqual((await readModelSpec(root)).endTokenIds, [0]);
+  const file = join(root, "generation_config.json");
+  writeFileSync(file, JSON.stringify({ eos_token_id: [2, 0] }));
+  assert.deepEqual((await readModelSpec(root)).endTokenIds, [2, 0]);
+  writeFileSync(file, JSON.stringify({ do_sample: false }));
+  assert.deepEqual((await readModelSpec(root)).endTokenIds, [0]);
+  writeFileSync(file, JSON.stringify({ eos_token_id: "</s>" }));
+  await assert.rejects(readModelSpec(root), /generation_config\.json: "eos_token_id" is "<\/s>"/);
+});

@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { type ConfigReader, readConfig } from "../checkpoint/config.ts";
 import { refuseOtherLayouts } from "../checkpoint/layout.ts";
 import { locateWeights, type Weights } from "../checkpoint/weights.ts";
+import { generationEndTokens } from "./end-tokens.ts";
 import { INTERNVL_MODEL_TYPES, readInternVl } from "./internvl.ts";
 import { INTERNVL_CHAT_MODEL_TYPES, readInternVlChat } from "./internvl-chat.ts";
 import { LLAVA_MODEL_TYPES, readLlava } from "./llava.ts";
@@ -33,7 +34,9 @@ export async function readModelSpec(folder: string): Promise<ModelSpec> {
   const names = await readdir(folder).catch((): string[] => []);
   if (names.length > 0 && !names.includes("config.json")) refuseOtherLayouts(folder, names);
   const config = await readConfig(folder, "config.json");
-  return chooseReader(config)(folder, await locateWeights(folder));
+  const spec = chooseReader(config)(folder, await locateWeights(folder));
+  const endTokenIds = (await generationEndTokens(folder)) ?? spec.endTokenIds;
+  return { ...spec, endTokenIds };
 }
 
 /**
