@@ -45,7 +45,7 @@ class Heads(nn.Module):
         said = self.event(F.rms_norm(frames, frames.shape[-1:])).split(list(SIZES.values()), -1)
         parts = [F.cross_entropy(s.flatten(0, 1), labels[..., n].flatten(), ignore_index=-100, reduction="sum")
                  / (labels[..., n] >= 0).sum().clamp(min=1) for n, s in enumerate(said)]
-        return sum(parts[:4]) / 4 + sum(parts[4:]) / 6
+        return sum(parts[:4]) / 4 + sum(parts[4:]) / 2
 
     def option_loss(self, segments: torch.Tensor, made: dict) -> torch.Tensor:
         ends = made["ends"]

@@ -6,7 +6,18 @@ import torch
 from prompts import multiple_choice, open_ended
 
 CHOICE, WORDS, CAPTION, MOST = 56, 24, 16, 4  # lengths of the parts, and the most options
+COUNT = "object count"
 STORY = ["What happens in the video?", "Describe the video."]
+
+
+def counted(text: dict, number: int) -> dict:
+    """A counting clip shows two kinds of objects: even numbers ask for the clip's own kind, odd ones for the other."""
+    kinds = text["story"].split(" then ")
+    own = next(k for k in kinds if k in text["sentence"])
+    kind = next((k for k in kinds if k != own), own) if number % 2 else own
+    count = kinds.count(kind)
+    return {"question": text["question"].replace(own, kind), "options": text["options"], "answer": str(count),
+            "sentence": f"{count} {kind}{'s' if count > 1 else ''}", "story": text["story"]}
 
 
 class Packer:
@@ -64,9 +75,12 @@ class Packer:
         return {"words": torch.tensor(ids), "labels": torch.tensor(labels)}
 
     def clips(self, texts: list[dict], choices: int, words: int) -> dict:
-        made = self.choices([[(t["question"], t["options"], t["answer"])] * choices for t in texts])
+        asked = [[counted(t, n) if t["task"] == COUNT else t for n in range(choices)] for t in texts]
+        made = self.choices([[(t["question"], t["options"], t["answer"]) for t in row] for row in asked])
         if words:
-            made |= self.words([[(t["question"], t["sentence"]), (self.story(), t["story"])][:words] for t in texts])
+            spoken = [[counted(t, n) if t["task"] == COUNT else t for n in range(words - 1)] for t in texts]
+            made |= self.words([[*((t["question"], t["sentence"]) for t in row), (self.story(), row[0]["story"])]
+                                for row in spoken])
         return made
 
     def story(self) -> str:

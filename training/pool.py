@@ -1,4 +1,4 @@
-"""Renders training clips ahead of time: `python pool.py OUT FIRST_SEED SEEDS_PER_TASK [PROCESSES]`. Seeds < 10,000,000.
+"""Renders training clips ahead of time: `python pool.py OUT FIRST_SEED SEEDS_PER_TASK [PROCESSES [TASK ...]]`. Seeds < 10,000,000.
 
 Writes OUT.npy (clips as the model sees them), OUT.json (their texts) and OUT.npz (what the renderer knows of each
 frame: the objects seen and the scene, for the vision pretraining and the auxiliary loss).
@@ -55,9 +55,10 @@ def seen(job: tuple[str, int]):
     return np.stack(pictures), text, np.stack(objects), np.array(scenes, np.int64)
 
 
-def main(out: str, first: int, count: int, processes: int = 1) -> None:
-    jobs = [(task, seed) for seed in range(first, first + count) for task in TASKS]
-    with ProcessPoolExecutor(processes) as workers:
+def main(out: str, first: str, count: str, processes: str = "1", *tasks: str) -> None:
+    seeds = range(int(first), int(first) + int(count))
+    jobs = [(task, seed) for seed in seeds for task in tasks or TASKS]
+    with ProcessPoolExecutor(int(processes)) as workers:
         made = list(workers.map(seen, jobs, chunksize=20))
     np.save(f"{out}.npy", np.stack([row[0] for row in made]))
     with open(f"{out}.json", "w") as file:
@@ -66,4 +67,4 @@ def main(out: str, first: int, count: int, processes: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(*sys.argv[1:])
