@@ -1,4 +1,4 @@
-// npm run bench [-- clean|sweep|embedded|7b …]: the budget table with measured figures. The parts run
+// npm run bench [-- clean|sweep|embedded|editor|7b …]: the budget table with measured figures. The parts run
 // in a process with the engine's own environment; without names all but the 7B shape are measured.
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";

@@ -6,6 +6,7 @@ import { KNOCKOUT_TARGETS } from "../src/engine/jobs.ts";
 import { loadPromptFile } from "../src/prompts/files.ts";
 import type { RandomSizes } from "../test/support/random-checkpoint.ts";
 import { BenchModel, cleanMultiplyAdds, SETTINGS } from "./decoder.ts";
+import { editor } from "./editor.ts";
 import { Gemm, median } from "./gemm.ts";
 import { type BenchRow, printTable } from "./table.ts";
 
@@ -238,7 +239,13 @@ async function embedded(): Promise<BenchRow[]> {
   ];
 }
 
-const PARTS = { embedded, clean: cleanPass, sweep: paperSweep, "7b": sevenBillion } as const;
+const PARTS = {
+  embedded,
+  editor,
+  clean: cleanPass,
+  sweep: paperSweep,
+  "7b": sevenBillion,
+} as const;
 
 const asked = process.argv.slice(2);
 const unknown = asked.find((name) => !Object.hasOwn(PARTS, name));
