@@ -40,10 +40,29 @@ function lanesOf(series: string): readonly [Lane, Lane] | undefined {
   return from === undefined || to === undefined ? undefined : [from, to];
 }
 
+const worstOf = ({ results }: SeriesState) =>
+  results.reduce((a, b) => (b.relative_diff < a.relative_diff ? b : a));
+
+function familyOf(series: SeriesState, slot: number): FlowFamily | undefined {
+  const lanes = lanesOf(series.name);
+  if (lanes === undefined || series.results.length === 0) return undefined;
+  const worst = worstOf(series);
+  return {
+    name: series.name,
+    from: lanes[0],
+    to: lanes[1],
+    loss: Math.max(0, -worst.relative_diff),
+    peak: worst.layer,
+    newAnswer: worst.new_answer,
+    stage: stageOf(series, slot) ?? null,
+    slot,
+  };
+}
+
 function stageOf(series: SeriesState, slot: number): FlowStage | undefined {
   const lanes = lanesOf(series.name);
   if (lanes === undefined || series.results.length === 0) return undefined;
-  const worst = series.results.reduce((a, b) => (b.relative_diff < a.relative_diff ? b : a));
+  const worst = worstOf(series);
   if (worst.relative_diff > -MIN_LOSS_PERCENT) return undefined;
   const enough = (layer: number) =>
     (series.byLayer.get(layer)?.relative_diff ?? 0) <= worst.relative_diff * STAGE_SHARE;
@@ -63,9 +82,37 @@ function stageOf(series: SeriesState, slot: number): FlowStage | undefined {
   };
 }
 
+/** A family of edges that a sweep has cut: what it cost, whether or not that makes it a stage. */
+export interface FlowFamily {
+  readonly name: string;
+  readonly from: Lane;
+  readonly to: Lane;
+  /** Largest loss of the answer's probability over the centres measured, in percent; 0 for none. */
+  readonly loss: number;
+  /** Centre of the largest loss, 0-based, and what was answered there. */
+  readonly peak: number;
+  readonly newAnswer: string;
+  /** Its detected layers; null where it costs less than the threshold everywhere. */
+  readonly stage: FlowStage | null;
+  readonly slot: number;
+}
+
+/** Families of the main picture, as the sweeps over "cross-frame" and "vql-to-ql" name them. */
+const MAIN_FAMILIES = [
+  "No cross-frame interactions",
+  "Video -/-> Question",
+  "Video -/-> Last",
+  "Question -/-> Last",
+  "Last -/-> Last",
+];
+
 /** What the run's sweeps say about the flow. */
 export interface Flow {
   readonly experiment: ExperimentState;
+  /** Every family that was cut, in the sweep's order; those still being measured included. */
+  readonly families: readonly FlowFamily[];
+  /** Main families that the experiment does not cut. */
+  readonly unmeasured: readonly string[];
   readonly stages: readonly FlowStage[];
   /** Families that were cut and cost less than the threshold everywhere. */
   readonly without: readonly string[];
@@ -84,17 +131,28 @@ export function flowOf(store: Store, mainOnly: boolean): Flow | null {
   const experiment = [...store.experiments.values()].filter((e) => e.kind === "knockout").at(-1);
   if (experiment === undefined) return null;
   const stages: FlowStage[] = [];
+  const families: FlowFamily[] = [];
   const without: string[] = [];
   const pending: string[] = [];
   let slot = 0;
   const all = [...experiment.series.values()];
   const main = all.filter(({ results }) => MAIN_TARGETS.has(String(results[0]?.detail?.target)));
   for (const series of mainOnly && main.length > 0 ? main : all) {
-    const stage = stageOf(series, slot);
+    const family = familyOf(series, slot);
+    const stage = family?.stage ?? null;
     slot += 1;
-    if (stage !== undefined) stages.push(stage);
+    if (family !== undefined) families.push(family);
+    if (stage !== null) stages.push(stage);
     else if (experiment.seconds === null) pending.push(series.name);
     else without.push(series.name);
   }
-  return { experiment, stages: stages.sort((a, b) => a.peak - b.peak), without, pending };
+  const cut = new Set(all.map(({ name }) => name));
+  return {
+    experiment,
+    families,
+    unmeasured: MAIN_FAMILIES.filter((name) => !cut.has(name)),
+    stages: stages.sort((a, b) => a.peak - b.peak),
+    without,
+    pending,
+  };
 }

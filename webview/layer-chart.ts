@@ -13,7 +13,7 @@ import type { DrawContext } from "./context.ts";
 import { el, fill, onWidth, setAttributes, show } from "./dom.ts";
 import { layerStep } from "./layer-step.ts";
 import { drawLineFigure, type PlotGeometry } from "./line-drawing.ts";
-import { type LineFigure, type LineSeries, sentence } from "./line-figure.ts";
+import { type LineFigure, type LineSeries, sentence, tickText } from "./line-figure.ts";
 import type { Drawing } from "./section.ts";
 import { alpha, DASHES, SHAPES } from "./theme.ts";
 
@@ -105,7 +105,7 @@ export class LayerChart {
       Object.assign(y.ticks ?? {}, {
         color: theme.muted,
         font: this.#font(),
-        callback: (value: number | string) => figure.format(Number(value)).replace(/\.0 %$/, " %"),
+        callback: (value: number | string) => tickText(figure.format(Number(value))),
       });
     }
     this.#chart.update("none");

@@ -1,4 +1,4 @@
-import type { LineFigure } from "./line-figure.ts";
+import { type LineFigure, tickText } from "./line-figure.ts";
 import type { Pen } from "./pen.ts";
 import type { Drawing } from "./section.ts";
 import { DASHES, SHAPES, type Theme } from "./theme.ts";
@@ -43,7 +43,7 @@ export function drawLineFigure(figure: LineFigure, geometry: PlotGeometry, theme
       for (const tick of geometry.yTicks) {
         const at = y(tick);
         pen.line([LEFT, at, width - RIGHT, at], tick === 0 ? theme.muted : theme.grid, 1);
-        pen.text(figure.format(tick).replace(/\.0 %$/, " %"), LEFT - 6, at, {
+        pen.text(tickText(figure.format(tick)), LEFT - 6, at, {
           ...small,
           align: "right",
         });

@@ -31,6 +31,11 @@ export interface LineFigure {
   window?(layer: number): readonly (readonly [number, number])[];
 }
 
+/** A formatted value as an axis shows it: no needless decimals. */
+export function tickText(text: string): string {
+  return text.replace(/\.0 (%|points)$/, " $1");
+}
+
 /** The figure as a table: a row per layer, a column per series. */
 export function figureTable(figure: LineFigure): DataTable {
   const rows: (number | null)[][] = [];

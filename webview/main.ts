@@ -6,6 +6,7 @@ import type {
   RunIdentity,
   SyncResult,
 } from "../src/host/panel/protocol.ts";
+import { CompareApp } from "./compare/compare-app.ts";
 import type { Context } from "./context.ts";
 import { unseen } from "./feed.ts";
 import { FrameImages } from "./frame-images.ts";
@@ -168,5 +169,7 @@ class App {
   }
 }
 
-const root = document.getElementById("panel");
-if (root !== null) new App(root);
+const panel = document.getElementById("panel");
+if (panel !== null) new App(panel);
+const comparison = document.getElementById("compare");
+if (comparison !== null) new CompareApp(comparison, acquireVsCodeApi());

@@ -4,7 +4,7 @@ import { layerStep } from "./layer-step.ts";
 import { CanvasPen, type Pen } from "./pen.ts";
 import type { Drawing } from "./section.ts";
 import type { DataTable } from "./table.ts";
-import { heat } from "./theme.ts";
+import { heat, type Theme } from "./theme.ts";
 
 /** Values by row and layer, shown as coloured cells. */
 export interface MatrixFigure {
@@ -13,17 +13,34 @@ export interface MatrixFigure {
   readonly layers: number;
   /** [rows, layers]; NaN where nothing is known. */
   readonly values: Float32Array;
-  /** Value of the last colour; the first is 0. */
+  /** Value of the last colour; the first is 0, or -max where two directions are told apart. */
   readonly max: number;
+  /** Differences around 0: what a value below and one above it mean; each has a colour of its own. */
+  readonly diverging?: { readonly below: string; readonly above: string };
   readonly unit: string;
   format(value: number): string;
   /** Row that stands out. */
   readonly chosenRow?: number | null;
 }
 
+/** Share of -1 … 1 as a cell: faint around 0, one colour for each direction; nothing where unknown. */
+function divergingCell(
+  pen: Pen,
+  theme: Theme,
+  share: number,
+  [x, y, width, height]: readonly [number, number, number, number],
+): void {
+  if (Number.isNaN(share)) return;
+  pen.rect(x, y, width, height, theme.grid, 0.6);
+  // Lower is the first series' colour, higher the second's: blue and orange, safe for colour-blind readers.
+  const color = theme.series[share < 0 ? 0 : 1] ?? theme.foreground;
+  pen.rect(x, y, width, height, color, Math.min(1, Math.abs(share)) ** 0.8);
+}
+
 const LABEL_SIZE = 11;
 const AXIS = 18;
 const SCALE = 26;
+const DIVERGING_SCALE = 36;
 const MAX_ROW = 18;
 const MIN_ROW = 5;
 
@@ -83,7 +100,8 @@ export class MatrixChart {
   #size(figure: MatrixFigure) {
     const width = Math.max(200, this.element.clientWidth);
     const row = this.#rowHeight(figure);
-    return { width, height: row * figure.rows.length + AXIS + SCALE };
+    const scale = figure.diverging === undefined ? SCALE : DIVERGING_SCALE;
+    return { width, height: row * figure.rows.length + AXIS + scale };
   }
 
   #rowHeight(figure: MatrixFigure): number {
@@ -112,7 +130,7 @@ export class MatrixChart {
       (max, row) => Math.max(max, context.measureText(row).width),
       0,
     );
-    this.#label = Math.min(width * 0.3, widest + 10);
+    this.#label = Math.min(width * 0.45, widest + 10);
     this.#paint(new CanvasPen(context, this.#context.theme.fontFamily), figure, width, true);
     this.#describe(figure);
   }
@@ -133,8 +151,13 @@ export class MatrixChart {
       }
       for (let layer = 0; layer < figure.layers; layer += 1) {
         const value = figure.values[r * figure.layers + layer] ?? Number.NaN;
+        const [x, y] = [this.#label + layer * cell, r * row];
+        if (figure.diverging !== undefined) {
+          divergingCell(pen, theme, value / (figure.max || 1), [x, y, cell - gap, row - gap]);
+          continue;
+        }
         const fill = Number.isNaN(value) ? theme.grid : heat(value / (figure.max || 1));
-        pen.rect(this.#label + layer * cell, r * row, cell - gap, row - gap, fill);
+        pen.rect(x, y, cell - gap, row - gap, fill);
       }
     });
     const bottom = row * figure.rows.length;
@@ -158,10 +181,32 @@ export class MatrixChart {
   #scale(pen: Pen, figure: MatrixFigure, top: number): void {
     const { theme } = this.#context;
     const style = { fill: theme.muted, size: LABEL_SIZE };
+    if (figure.diverging !== undefined) {
+      this.#divergingScale(pen, figure, figure.diverging, top);
+      return;
+    }
     pen.text("0", this.#label, top + 12, style);
     for (let i = 0; i < 60; i += 1)
       pen.rect(this.#label + 14 + i * 2, top + 7, 2, 10, heat(i / 59));
     pen.text(figure.format(figure.max), this.#label + 140, top + 12, style);
+  }
+
+  #divergingScale(
+    pen: Pen,
+    figure: MatrixFigure,
+    { below, above }: { readonly below: string; readonly above: string },
+    top: number,
+  ): void {
+    const { theme } = this.#context;
+    const style = { fill: theme.muted, size: LABEL_SIZE };
+    const width = 3;
+    for (let i = -20; i <= 20; i += 1) {
+      divergingCell(pen, theme, i / 20, [this.#label + (i + 20) * width, top + 4, width, 10]);
+    }
+    const right = this.#label + 41 * width;
+    pen.text(figure.format(-figure.max), this.#label - 6, top + 9, { ...style, align: "right" });
+    pen.text(figure.format(figure.max), right + 6, top + 9, style);
+    pen.text(`${below} ◂ 0 ▸ ${above}`, this.#label, top + 25, style);
   }
 
   #describe(figure: MatrixFigure): void {

@@ -9,6 +9,7 @@ import { EngineProcess } from "./engine/process.ts";
 import { warmStart } from "./engine/warm-start.ts";
 import { VIEWS } from "./ids.ts";
 import { Models } from "./models/models.ts";
+import { ComparePanels } from "./panel/compare-panels.ts";
 import { FlowPanels } from "./panel/panels.ts";
 import { watchImageFolders } from "./prompts/image-folders.ts";
 import { PromptFiles } from "./prompts/prompt-files.ts";
@@ -38,7 +39,9 @@ export function activate(context: vscode.ExtensionContext): void {
     onChange: () => status.update(experimenter),
   });
   const showLog = () => log.show();
-  const panels = new FlowPanels(sessions, { extensionUri, engine: experimenter, showLog });
+  const services = { extensionUri, engine: experimenter, showLog };
+  const panels = new FlowPanels(sessions, services);
+  const comparisons = new ComparePanels(sessions, services);
   const analyses = new Analyses({
     models,
     sessions,
@@ -48,7 +51,7 @@ export function activate(context: vscode.ExtensionContext): void {
     storage,
   });
   const analysis = new AnalysisCommands({ analyses, experimenter, models, panels, questions });
-  const runs = new RunCommands({ library, sessions, panels, extensionUri });
+  const runs = new RunCommands({ library, sessions, panels, comparisons, extensionUri });
 
   context.subscriptions.push(
     log,
@@ -57,11 +60,15 @@ export function activate(context: vscode.ExtensionContext): void {
     library,
     engine,
     panels.register(),
+    comparisons.register(),
     watchImageFolders(),
     warmStart(engine, models, log),
     new PromptFiles(),
     vscode.window.registerTreeDataProvider(VIEWS.models, new ModelsView(models)),
-    vscode.window.registerTreeDataProvider(VIEWS.runs, new RunsView(library)),
+    vscode.window.createTreeView(VIEWS.runs, {
+      treeDataProvider: new RunsView(library),
+      canSelectMany: true,
+    }),
     registerCommands({
       analysis,
       analyses,

@@ -19,8 +19,12 @@ export { themes };
 interface Bundle {
   readonly script: string;
   readonly style: string;
-  readonly fakeHost: string;
+  /** Scripts that stand for the host, by the path of the page they are for. */
+  readonly hosts: ReadonlyMap<string, string>;
 }
+
+/** Path of a comparison's page; the panel of one run is at the root. */
+export const COMPARE_PATH = "/compare";
 
 let bundled: Promise<Bundle> | undefined;
 
@@ -28,17 +32,23 @@ let bundled: Promise<Bundle> | undefined;
 export function bundle(): Promise<Bundle> {
   bundled ??= (async () => {
     execFileSync(process.execPath, ["scripts/build.mjs"], { cwd: ROOT, stdio: "inherit" });
-    const host = await build({
-      entryPoints: [join(ROOT, "test/panel/fake-host.ts")],
-      bundle: true,
-      format: "iife",
-      target: "es2022",
-      write: false,
-    });
+    const host = async (name: string) => {
+      const built = await build({
+        entryPoints: [join(ROOT, "test/panel", name)],
+        bundle: true,
+        format: "iife",
+        target: "es2022",
+        write: false,
+      });
+      return built.outputFiles[0]?.text ?? "";
+    };
     return {
       script: readFileSync(join(ROOT, "dist/webview.js"), "utf8"),
       style: readFileSync(join(ROOT, "dist/webview.css"), "utf8"),
-      fakeHost: host.outputFiles[0]?.text ?? "",
+      hosts: new Map([
+        ["/", await host("fake-host.ts")],
+        [COMPARE_PATH, await host("compare-host.ts")],
+      ]),
     };
   })();
   return bundled;
@@ -109,15 +119,21 @@ export class PanelBrowser {
       args: [...CHROMIUM_ARGUMENTS],
     });
     self = new PanelBrowser(browser, server, origin);
-    self.pages.set(
-      "/",
-      panelHtml({
-        cspSource: origin,
-        nonce: "n0nce",
-        scriptUri: `${origin}/webview.js`,
-        styleUri: `${origin}/webview.css`,
-      }),
-    );
+    for (const [path, root] of [
+      ["/", "panel"],
+      [COMPARE_PATH, "compare"],
+    ] as const) {
+      self.pages.set(
+        path,
+        panelHtml({
+          cspSource: origin,
+          nonce: "n0nce",
+          scriptUri: `${origin}/webview.js`,
+          styleUri: `${origin}/webview.css`,
+          root,
+        }),
+      );
+    }
     return self;
   }
 
@@ -135,9 +151,9 @@ export class PanelBrowser {
       }
     });
     page.on("pageerror", (error) => this.errors.push(String(error)));
+    const host = (await bundle()).hosts.get(path);
+    if (host !== undefined) await page.addInitScript({ content: host });
     if (path === "/") {
-      const { fakeHost } = await bundle();
-      await page.addInitScript({ content: fakeHost });
       await page.addInitScript(
         (uri: string | null) => {
           window.fakeHost.identity = { ...window.fakeHost.identity, videoUri: uri };
@@ -185,7 +201,7 @@ export async function openRun(
 
 /** Waits until everything scheduled has been drawn. */
 export async function settled(page: Page): Promise<void> {
-  await page.evaluate(() => window.fakeHost.settled());
+  await page.evaluate(() => window.fakeWindow.settled());
 }
 
 /** The text of an element as a reader sees it: hidden parts left out. */

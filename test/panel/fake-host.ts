@@ -8,6 +8,7 @@ import {
   type RunIdentity,
 } from "../../src/host/panel/protocol.ts";
 import type { ProgressEvent, RunEvent } from "../../src/runs/events.ts";
+import { FakeWindow, install } from "./fake-window.ts";
 import { syntheticExperiment } from "./synthetic-experiment.ts";
 import { type SyntheticOptions, syntheticRun } from "./synthetic-run.ts";
 
@@ -16,7 +17,7 @@ import { type SyntheticOptions, syntheticRun } from "./synthetic-run.ts";
  * answers requests through the same protocol helpers as the real host. Bundled and put into the page
  * before its own script; tests steer it as `window.fakeHost`.
  */
-export class FakeHost {
+export class FakeHost extends FakeWindow {
   identity: RunIdentity = {
     id: "file:///runs/synthetic.flow.jsonl",
     title: "synthetic",
@@ -26,7 +27,6 @@ export class FakeHost {
   /** Events the host holds; the panel has seen those that were pushed or synced. */
   readonly events: RunEvent[] = [];
   readonly requests: { name: PanelRequestName; params: unknown }[] = [];
-  readonly violations: string[] = [];
   /** A hidden webview loses its messages. */
   deaf = false;
   /** Requests that fail, with their messages. */
@@ -58,44 +58,7 @@ export class FakeHost {
     if (!this.deaf) window.postMessage(message, "*");
   }
 
-  /** Resolves when every view is made, and everything scheduled has been drawn. */
-  settled(): Promise<void> {
-    return new Promise((resolve) => {
-      let frames = 0;
-      const step = () => {
-        const busy = document.querySelector('main[aria-busy="true"]') !== null;
-        frames = busy ? 0 : frames + 1;
-        if (frames < 6) requestAnimationFrame(step);
-        else setTimeout(resolve, 20);
-      };
-      requestAnimationFrame(step);
-    });
-  }
-
   #experiments = 0;
-  #deltas: number[] = [];
-  #watching = false;
-
-  /** Notes the time between animation frames until `frameDeltas` is called. */
-  watchFrames(): void {
-    this.#deltas = [];
-    this.#watching = true;
-    let last = performance.now();
-    const step = (now: number) => {
-      this.#deltas.push(now - last);
-      last = now;
-      if (this.#watching) requestAnimationFrame(step);
-    };
-    requestAnimationFrame((now) => {
-      last = now;
-      requestAnimationFrame(step);
-    });
-  }
-
-  frameDeltas(): number[] {
-    this.#watching = false;
-    return this.#deltas;
-  }
 
   async receive(message: RequestMessage): Promise<void> {
     this.requests.push({ name: message.name, params: message.params });
@@ -145,22 +108,8 @@ export class FakeHost {
 declare global {
   interface Window {
     fakeHost: FakeHost;
-    acquireVsCodeApi: () => unknown;
   }
 }
 
-const host = new FakeHost();
-window.fakeHost = host;
-const kept = sessionStorage.getItem("state");
-host.state = kept === null ? undefined : JSON.parse(kept);
-window.acquireVsCodeApi = () => ({
-  postMessage: (message: RequestMessage) => void host.receive(structuredClone(message)),
-  getState: () => host.state,
-  setState: (state: unknown) => {
-    host.state = state;
-    sessionStorage.setItem("state", JSON.stringify(state));
-  },
-});
-document.addEventListener("securitypolicyviolation", (event) => {
-  host.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
-});
+window.fakeHost = new FakeHost();
+install(window.fakeHost);

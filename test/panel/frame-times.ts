@@ -34,11 +34,11 @@ export async function frameTimes(
   page: Page,
   act: () => Promise<void>,
 ): Promise<FrameTimes> {
-  await page.evaluate(() => window.fakeHost.watchFrames());
+  await page.evaluate(() => window.fakeWindow.watchFrames());
   await browser.browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
   await act();
   const buffer = await browser.browser.stopTracing();
-  const deltas = (await page.evaluate(() => window.fakeHost.frameDeltas())).sort((a, b) => a - b);
+  const deltas = (await page.evaluate(() => window.fakeWindow.frameDeltas())).sort((a, b) => a - b);
   const { traceEvents } = JSON.parse(buffer.toString()) as { traceEvents: TraceEvent[] };
   const mains = new Set(
     traceEvents

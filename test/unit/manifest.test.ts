@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { PROVIDERS } from "../../src/engine/jobs.ts";
 import {
   COMMANDS,
+  COMPARE_TYPE,
   CONTEXTS,
   EXTENSION_ID,
   INTERNAL_COMMANDS,
@@ -136,11 +137,13 @@ test("the clip menus appear for every kind of video, whatever the case, and for 
   }
 });
 
-test("the run editor opens run files and the panel comes back after a reload", () => {
+test("the run editor opens run files and the panels come back after a reload", () => {
   const [editor] = contributes.customEditors;
   assert.equal(editor.viewType, RUN_EDITOR_TYPE);
   assert.deepEqual(editor.selector, [{ filenamePattern: `*${RUN_FILE_SUFFIX}` }]);
-  assert.ok(manifest.activationEvents.includes(`onWebviewPanel:${PANEL_TYPE}`));
+  for (const type of [PANEL_TYPE, COMPARE_TYPE]) {
+    assert.ok(manifest.activationEvents.includes(`onWebviewPanel:${type}`), type);
+  }
   assert.equal(contributes.walkthroughs[0].id, WALKTHROUGH_ID);
 });
 

@@ -434,6 +434,8 @@ test("lines of another length, and lines that are missing, make no number up", (
   const { values, differences } = compareLines("x", [[1, null], null, [3]], alignment);
   assert.deepEqual(values, [[1, null], null, [3, null]]);
   assert.deepEqual(differences, [null, null, [2, null]]);
+  assert.deepEqual(farthest([null, 0.25, -0.5]), { layer: 2, value: -0.5 });
+  assert.deepEqual(farthest([0, null]), { layer: 0, value: 0 });
   assert.equal(farthest(null), null);
   assert.equal(farthest([null]), null);
 });

@@ -1,12 +1,21 @@
 import type { Context, View } from "../context.ts";
 import { radios } from "../controls.ts";
 import { change, el, fill, onWidth, setAttributes, setText, show, visibleToken } from "../dom.ts";
-import { type FlowStage, flowOf, LANES, MIN_LOSS_PERCENT, STAGE_SHARE } from "../flow-stages.ts";
+import {
+  type FlowFamily,
+  type FlowStage,
+  flowOf,
+  LANES,
+  MIN_LOSS_PERCENT,
+  STAGE_SHARE,
+} from "../flow-stages.ts";
 import { layerStep } from "../layer-step.ts";
 import { CanvasPen, type Pen } from "../pen.ts";
 import { experimentRecipe, runRecipe } from "../recipe.ts";
 import { type Drawing, Section } from "../section.ts";
+import { stacked } from "../stacked.ts";
 import type { Topic } from "../store.ts";
+import { FlowSankey } from "./flow-sankey.ts";
 
 const LABEL = 74;
 const LANE = 84;
@@ -30,14 +39,19 @@ export class FlowMapView implements View {
     "The map is drawn from a knockout sweep's results.",
   );
   readonly #scope;
+  readonly #sankey: FlowSankey;
   #stages: readonly FlowStage[] = [];
+  #families: readonly FlowFamily[] = [];
   #chosen = 0;
 
   constructor(context: Context) {
     this.#context = context;
     this.section = new Section(context, "flow-map", "Flow map", {
       evidence: "cause",
-      exports: { table: () => this.#table(), drawing: () => this.#drawing() },
+      exports: {
+        table: () => this.#table(),
+        drawing: () => stacked([this.#drawing(), this.#sankey.drawing()]),
+      },
     });
     this.#scope = radios(
       "Families drawn",
@@ -49,7 +63,14 @@ export class FlowMapView implements View {
       (value) => context.store.choose("flow-map:scope", value),
     );
     this.section.controls.append(this.#scope.element);
-    this.section.body.append(this.#empty, this.#box, this.#legend, this.#text);
+    this.#sankey = new FlowSankey(context);
+    this.section.body.append(
+      this.#empty,
+      this.#box,
+      this.#legend,
+      this.#text,
+      this.#sankey.element,
+    );
     onWidth(this.#box, () => this.#draw());
     this.#listen();
   }
@@ -68,8 +89,10 @@ export class FlowMapView implements View {
     this.#scope.set(scope);
     const flow = flowOf(store, scope === "main");
     this.#stages = flow?.stages ?? [];
+    this.#families = flow?.families ?? [];
+    this.#sankey.render(flow);
     show(this.#box, this.#stages.length > 0);
-    show(this.#empty, this.#stages.length === 0);
+    show(this.#empty, this.#families.length === 0);
     this.#draw();
     const without = flow?.without ?? [];
     const pending = flow?.pending ?? [];
@@ -257,7 +280,7 @@ export class FlowMapView implements View {
 
   #table() {
     return {
-      caption: "Stages found in the knockout sweep",
+      caption: "Edge families of the knockout sweep; those that cost enough have layers",
       columns: [
         { name: "Edges cut" },
         { name: "from" },
@@ -268,16 +291,18 @@ export class FlowMapView implements View {
         { name: "change", format: change },
         { name: "answer there" },
       ],
-      rows: this.#stages.map((stage) => [
-        stage.name,
-        stage.from,
-        stage.to,
-        stage.first + 1,
-        stage.last + 1,
-        stage.peak + 1,
-        stage.change,
-        visibleToken(stage.newAnswer),
-      ]),
+      rows: [...this.#families]
+        .sort((a, b) => Number(a.stage === null) - Number(b.stage === null) || a.peak - b.peak)
+        .map(({ name, from, to, stage, peak, loss, newAnswer }) => [
+          name,
+          from,
+          to,
+          stage === null ? null : stage.first + 1,
+          stage === null ? null : stage.last + 1,
+          peak + 1,
+          -loss,
+          visibleToken(newAnswer),
+        ]),
     };
   }
 }

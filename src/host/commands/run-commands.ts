@@ -1,9 +1,11 @@
 import { rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
+import { MAX_RUNS, MIN_RUNS } from "../../runs/comparison/compare.ts";
 import { RUN_FILE_SUFFIX } from "../../runs/file.ts";
 import { fileNamePart } from "../../runs/names.ts";
 import { RUN_EDITOR_TYPE } from "../ids.ts";
+import type { ComparePanels } from "../panel/compare-panels.ts";
 import { exportRun } from "../panel/exports.ts";
 import type { FlowPanels } from "../panel/panels.ts";
 import type { RunLibrary } from "../runs/library.ts";
@@ -32,6 +34,7 @@ export class RunCommands {
       readonly library: RunLibrary;
       readonly sessions: Sessions;
       readonly panels: FlowPanels;
+      readonly comparisons: ComparePanels;
       readonly extensionUri: vscode.Uri;
     },
   ) {}
@@ -99,17 +102,33 @@ export class RunCommands {
       await vscode.commands.executeCommand("vscode.open", vscode.Uri.file(saved));
   }
 
-  /** Shows two or more runs side by side. */
+  /** Shows runs side by side: those selected, or the clicked one with others that are asked for. */
   async compare(clicked: unknown, selected: unknown): Promise<void> {
     const several = Array.isArray(selected) ? selected.map(fileOf) : [];
     const chosen = several.filter((uri) => uri !== undefined).filter(isRunFile);
-    const files = chosen.length >= 2 ? chosen : await this.#pickSeveral(fileOf(clicked));
-    if (files === undefined) return;
-    for (const [index, file] of files.entries()) {
-      const session = await this.parts.sessions.open(file);
-      // Column One and Two are the left and the right half of the window, and so on.
-      this.parts.panels.show(session, undefined, index + 1);
-    }
+    const files =
+      chosen.length >= MIN_RUNS
+        ? await this.#originalFirst(chosen)
+        : await this.#pickSeveral(fileOf(clicked) ?? this.#front());
+    if (files !== undefined) await this.parts.comparisons.show(files);
+  }
+
+  /** The run in front, in a panel or as a file. */
+  #front(): vscode.Uri | undefined {
+    const { active } = this.parts.panels;
+    if (active !== undefined) return vscode.Uri.file(active.file);
+    const tab = activeTabFile();
+    return tab !== undefined && isRunFile(tab) ? tab : undefined;
+  }
+
+  /** Others are compared with the first: a clip as filmed comes before its counterfactuals, old before new. */
+  async #originalFirst(files: readonly vscode.Uri[]): Promise<vscode.Uri[]> {
+    const known = new Map((await this.parts.library.list()).map((run) => [run.file, run]));
+    const rank = ({ fsPath }: vscode.Uri) => {
+      const run = known.get(fsPath);
+      return `${run?.order === null ? 0 : 1} ${run?.time ?? ""}`;
+    };
+    return [...files].sort((a, b) => rank(a).localeCompare(rank(b)));
   }
 
   async #session(argument: unknown, what: string): Promise<RunSession | undefined> {
@@ -126,9 +145,12 @@ export class RunCommands {
   async #items() {
     return (await this.parts.library.list()).map((run) => ({
       label: run.question === "" ? run.title : run.question,
-      description: `${basename(run.video)} · ${run.model}`,
+      description: [basename(run.video), run.order, run.model]
+        .filter((p) => p !== null)
+        .join(" · "),
       detail: run.title,
       uri: vscode.Uri.file(run.file),
+      video: run.video,
     }));
   }
 
@@ -139,20 +161,29 @@ export class RunCommands {
     return (await vscode.window.showQuickPick(items, options))?.uri;
   }
 
+  /** Asks which runs to compare; those of the first one's clip come first. */
   async #pickSeveral(first: vscode.Uri | undefined): Promise<vscode.Uri[] | undefined> {
-    const items = (await this.#items()).map((item) => ({
-      ...item,
-      picked: item.uri.toString() === first?.toString(),
-    }));
-    if (items.length < 2) throw new Error("two runs are needed to compare");
+    const all = await this.#items();
+    const isFirst = ({ uri }: { readonly uri: vscode.Uri }) => uri.toString() === first?.toString();
+    const video = all.find(isFirst)?.video;
+    const items = all
+      .map((item) => ({ ...item, picked: isFirst(item) }))
+      .sort((a, b) => Number(b.picked) - Number(a.picked) || near(b, video) - near(a, video));
+    if (items.length < MIN_RUNS) throw new Error("two runs are needed to compare");
     const picked = await vscode.window.showQuickPick(items, {
-      title: "Runs to compare",
+      title: `Runs to compare (${MIN_RUNS} to ${MAX_RUNS})`,
+      placeHolder: "The others are compared with the first",
       canPickMany: true,
+      matchOnDescription: true,
       matchOnDetail: true,
     });
-    return picked === undefined || picked.length < 2 ? undefined : picked.map(({ uri }) => uri);
+    if (picked === undefined || picked.length === 0) return undefined;
+    return this.#originalFirst(picked.map(({ uri }) => uri));
   }
 }
+
+const near = (item: { readonly video: string }, video: string | undefined) =>
+  Number(item.video === video);
 
 /** Moves a file to the trash, or deletes it where there is none. */
 async function remove(file: vscode.Uri): Promise<void> {

@@ -15,7 +15,7 @@ const FILTERS: Readonly<Record<string, string>> = {
 
 /** Asks where to save, beside the run file by default, and writes; null when the dialog is closed. */
 async function saveAs(
-  session: RunSession,
+  session: Pick<RunSession, "file">,
   name: string,
   content: () => Promise<Uint8Array> | Uint8Array,
 ): Promise<{ saved: string | null }> {
@@ -35,7 +35,7 @@ function bareName(name: string): string {
 }
 
 /** Saves a chart that the panel drew. */
-export function saveExport(session: RunSession, request: SaveRequest) {
+export function saveExport(session: Pick<RunSession, "file">, request: SaveRequest) {
   const { data } = request;
   return saveAs(session, bareName(request.name), () =>
     typeof data === "string" ? Buffer.from(data, "utf8") : new Uint8Array(data),

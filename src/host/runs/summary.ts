@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { decodeEvent } from "../../runs/codec.ts";
+import type { CounterfactualOrder } from "../../runs/events.ts";
 import { RUN_FILE_SUFFIX } from "../../runs/file.ts";
 
 /** What a list of runs shows of one run file. */
@@ -9,6 +10,8 @@ export interface RunSummary {
   /** The file's name without its suffix. */
   readonly title: string;
   readonly video: string;
+  /** Order of the frames of a counterfactual clip; null for a clip as filmed. */
+  readonly order: CounterfactualOrder | null;
   readonly question: string;
   readonly model: string;
   /** When the run was started, as ISO 8601. */
@@ -55,6 +58,7 @@ export async function summarizeRun(file: string): Promise<RunSummary | null> {
       file,
       title: runTitle(file),
       video: started.video.path,
+      order: started.video.order ?? null,
       question: started.prompt.question,
       model: started.model.name,
       time: started.time,

@@ -56,7 +56,8 @@ function runItem(run: RunSummary): vscode.TreeItem {
   const uri = vscode.Uri.file(run.file);
   item.id = `run:${run.file}`;
   item.iconPath = new vscode.ThemeIcon(STATUS_ICONS[run.status]);
-  item.description = `${run.model} · ${new Date(run.time).toLocaleString()}`;
+  const order = run.order === null ? "" : `${run.order} · `;
+  item.description = `${order}${run.model} · ${new Date(run.time).toLocaleString()}`;
   item.tooltip = `${run.title}\n${run.question}\n${run.model}\n${run.status}\n${run.file}`;
   item.contextValue = "run";
   item.command = { command: COMMANDS.openRun, title: "Open Run", arguments: [uri] };

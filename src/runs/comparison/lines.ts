@@ -44,7 +44,8 @@ export function compareLines(
 export function farthest(line: Values | null): { layer: number; value: number } | null {
   let found: { layer: number; value: number } | null = null;
   line?.forEach((value, layer) => {
-    if (value !== null && Math.abs(value) > Math.abs(found?.value ?? -1)) found = { layer, value };
+    if (value === null) return;
+    if (found === null || Math.abs(value) > Math.abs(found.value)) found = { layer, value };
   });
   return found;
 }
