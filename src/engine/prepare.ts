@@ -124,7 +124,9 @@ export function renderFor(
 ): RenderedPrompt {
   const { prompt } = model.open.spec;
   const { tokenizer, chatTemplate } = model;
-  const placeholder = tokenizer.tokenText(prompt.videoTokenId);
+  const { videoTokenId } = prompt;
+  const placeholder =
+    typeof videoTokenId === "number" ? tokenizer.tokenText(videoTokenId) : videoTokenId.text;
   const video = videoText(prompt.wording, placeholder, times);
   const template = item.template ?? prompt.template;
   if (template !== CHAT_TEMPLATE) return renderPrompt(item, { template, placeholder, video });

@@ -40,6 +40,12 @@ const TEMPLATES: Readonly<Record<string, NamedTemplate>> = {
       "{system} USER: {video}\n USER: {question} \nOnly give the best option. ASSISTANT:Best option:(",
     open: "{system} USER: {video}\n USER: {question} ASSISTANT:",
   },
+  /** The same conversation in Phi-3's turns, as the reference asks Mini-InternVL-4B. */
+  "phi3-chat": {
+    choice:
+      "{system} <|user|>\n{video}\n <|user|>\n{question} \nOnly give the best option. <|assistant|>\nBest option:(",
+    open: "{system} <|user|>\n{video}\n <|user|>\n{question} <|assistant|>\n",
+  },
   /** The turns SmolVLM2's own processor lays out when there is a video. */
   smolvlm: {
     choice:

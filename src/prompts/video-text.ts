@@ -24,7 +24,7 @@ export interface ClipTimes {
 export function videoText(wording: VideoWording, placeholder: string, clip: ClipTimes): string {
   switch (wording.kind) {
     case "run":
-      return placeholder;
+      return `${wording.open ?? ""}${placeholder}${wording.close ?? ""}`;
     case "numbered":
       return clip.frameSeconds
         .map((_, i) => `Frame${i + 1}: ${wording.open}${placeholder}${wording.close}`)

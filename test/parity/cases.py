@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 
+from cases_internvl_chat import INTERNVL_CHAT_CASES
+
 FULL_SYSTEM = (
     "Carefully watch the video and pay attention to the cause and sequence of events, the detail and "
     "movement of objects, and the action and pose of persons. Based on your observations, select the best "
@@ -227,6 +229,8 @@ CASES |= {
                  "a clip of more than an hour, a picture resized twice",
     },
 }
+
+CASES |= INTERNVL_CHAT_CASES
 
 
 def case(name: str) -> dict:

@@ -62,12 +62,8 @@ def config_of(spec: dict, vocab: int) -> dict:
     return {**config, **(spec["pllava"] or {}), **spec["root"]}
 
 
-def random_state(model: torch.nn.Module, seed: int, letters: list[int]) -> dict[str, torch.Tensor]:
-    """Weights large enough that attention is peaked, answers differ and a cut is felt.
-
-    The option letters' rows of the head are louder, so that the answer is one of them more often.
-    """
-    gen = torch.Generator().manual_seed(seed)
+def random_values(model: torch.nn.Module, gen: torch.Generator) -> dict[str, torch.Tensor]:
+    """Weights large enough that attention is peaked, answers differ and a cut is felt."""
     state = {}
     for name, p in model.state_dict().items():
         noise = torch.randn(p.shape, generator=gen)
@@ -86,6 +82,12 @@ def random_state(model: torch.nn.Module, seed: int, letters: list[int]) -> dict[
             fan_in = p[0].numel()
             value = noise * (1.6 if "q_proj" in name or "k_proj" in name else 1.0) / fan_in ** 0.5
         state[name] = value
+    return state
+
+
+def random_state(model: torch.nn.Module, seed: int, letters: list[int]) -> dict[str, torch.Tensor]:
+    """Random values; the option letters' rows of the head louder, so that the answer is one of them more often."""
+    state = random_values(model, torch.Generator().manual_seed(seed))
     head = "lm_head.weight"
     if model.config.tie_word_embeddings:
         embed = next(k for k in state if k.endswith("embed_tokens.weight"))

@@ -23,6 +23,9 @@ export const FAMILY_CASES = [
   "j-internvl",
   "j-internvl-qwen3",
   "k-smolvlm",
+  "l-mini-internvl",
+  "l-internvl-v1",
+  "l-internvl-qwen2",
 ] as const;
 export type CaseName = (typeof CASE_NAMES)[number] | (typeof FAMILY_CASES)[number];
 

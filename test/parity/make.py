@@ -20,8 +20,9 @@ from checkpoint import write_checkpoint
 from expect_clean import clean_tensors
 from expect_cut import pathways, points, sweeps
 from expect_generation import generation
-from families import FamilyReference
+from families import FAMILIES, FamilyReference
 from frames import clip
+from internvl_chat import InternVlChatReference, write_internvl_chat
 from preprocessing import make_preprocessing
 from reference import Reference
 from selfcheck import check_against_class
@@ -35,8 +36,11 @@ STANDINS = str(Path(__file__).parent / "standins")
 def make(name: str) -> None:
     spec = case(name)
     folder = FIXTURES / name
-    made = (FamilyReference if spec["family"] else Reference)
-    ref = made(spec, folder, write_checkpoint(spec, folder))
+    if spec["family"] == "internvl_chat":
+        ref = InternVlChatReference(spec, folder, write_internvl_chat(spec, folder))
+    else:
+        made = (FamilyReference if spec["family"] else Reference)
+        ref = made(spec, folder, write_checkpoint(spec, folder))
     frames = clip(spec["seed"], *spec["frames"])
     (folder / "frames.rgb").write_bytes(frames.tobytes())
     if spec["family"]:
@@ -100,7 +104,7 @@ if __name__ == "__main__":
     torch.set_grad_enabled(False)
     disable_progress_bar()
     everything = sys.argv[1:] or [*CASES, "preprocessing"]
-    families = [name for name in everything if name in CASES and CASES[name].get("family")]
+    families = [name for name in everything if name in CASES and CASES[name].get("family") in FAMILIES]
     if families and STANDINS not in sys.path:
         everything = [name for name in everything if name not in families]
         subprocess.run([sys.executable, __file__, *families], check=True, env={**os.environ, "PYTHONPATH": STANDINS})

@@ -64,6 +64,17 @@ export class ConfigReader {
     return value as number[];
   }
 
+  /** Finite numbers, `length` of them. */
+  numbers(key: string, length: number): number[] {
+    const value = this.#values[key];
+    const fits =
+      Array.isArray(value) &&
+      value.length === length &&
+      value.every((item) => Number.isFinite(item));
+    if (!fits) throw this.refuse(key, `a list of ${length} numbers is needed`);
+    return value as number[];
+  }
+
   /** A nested object; an absent one is empty, so that its keys take their defaults. */
   section(key: string): ConfigReader {
     const value = this.#values[key] ?? {};

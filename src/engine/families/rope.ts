@@ -5,6 +5,10 @@ import type { RopeSpec } from "./spec.ts";
  * Inverse frequencies of rotary position embeddings, read from either form of the configuration:
  * `rope_theta` with `rope_scaling`, or the newer `rope_parameters`.
  *
+ * "longrope" (Phi-3's older files call it "su") divides each frequency by a factor of one of two
+ * lists, by whether the prompt is longer than the model was first trained for (LongRoPE,
+ * arXiv 2402.13753).
+ *
  * @throws ModelError for a scaling that is not supported, naming it.
  */
 export function readRope(text: ConfigReader, headDim: number): RopeSpec {
@@ -33,13 +37,35 @@ export function readRope(text: ConfigReader, headDim: number): RopeSpec {
     case "llama3":
       scaleLlama3(inverseFrequencies, scaling);
       break;
+    case "longrope":
+    case "su":
+      return longRope(inverseFrequencies, text, scaling);
     default:
       throw scaling.refuse(
         scaling.has("rope_type") ? "rope_type" : "type",
-        "default, linear and llama3 are supported",
+        "default, linear, llama3 and longrope are supported",
       );
   }
   return { inverseFrequencies, attentionScaling: 1 };
+}
+
+function longRope(plain: Float64Array, text: ConfigReader, scaling: ConfigReader): RopeSpec {
+  const divided = (key: string) => {
+    const factors = scaling.numbers(key, plain.length);
+    return plain.map((frequency, i) => frequency / (factors[i] ?? 1));
+  };
+  const context = scaling.has("original_max_position_embeddings")
+    ? scaling.size("original_max_position_embeddings")
+    : text.size("original_max_position_embeddings", 4096);
+  const factor = scaling.has("factor")
+    ? scaling.number("factor")
+    : text.size("max_position_embeddings", 4096) / context;
+  const recommended = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(context));
+  return {
+    inverseFrequencies: divided("short_factor"),
+    attentionScaling: scaling.number("attention_factor", recommended),
+    long: { beyond: context, inverseFrequencies: divided("long_factor") },
+  };
 }
 
 /** Llama 3.1's rule: long wavelengths are divided by the factor, short ones kept, a ramp between. */
@@ -63,6 +89,12 @@ function scaleLlama3(frequencies: Float64Array, scaling: ConfigReader): void {
 /** Where rows stand, for each axis that positions have: [axes][rows]. */
 export type Positions = readonly ArrayLike<number>[];
 
+/** The frequencies for these positions: of two sets, the last position says which. */
+function frequenciesFor({ inverseFrequencies, long }: RopeSpec, positions: Positions) {
+  if (long === undefined) return inverseFrequencies;
+  return nextPosition(0, positions) > long.beyond ? long.inverseFrequencies : inverseFrequencies;
+}
+
 /**
  * cos and sin of the given positions, each [rows, headDim], the halves repeated (rotate_half). Each
  * frequency turns by the position on its own axis.
@@ -72,12 +104,13 @@ export function ropeTables(
   positions: Positions,
 ): { cos: Float32Array; sin: Float32Array } {
   const rows = positions[0]?.length ?? 0;
-  const half = rope.inverseFrequencies.length;
+  const inverseFrequencies = frequenciesFor(rope, positions);
+  const half = inverseFrequencies.length;
   const cos = new Float32Array(rows * half * 2);
   const sin = new Float32Array(cos.length);
   for (let i = 0; i < half; i++) {
     const axis = positions[rope.axes?.[i] ?? 0];
-    const frequency = Math.fround(rope.inverseFrequencies[i] ?? 0);
+    const frequency = Math.fround(inverseFrequencies[i] ?? 0);
     if (axis?.length !== rows) throw new Error("positions lack an axis of the rotation");
     for (let p = 0; p < rows; p++) {
       // The angle is rounded to fp32 first, as the reference implementations compute it.

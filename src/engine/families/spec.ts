@@ -95,6 +95,8 @@ export type ConnectorSpec =
       /** InternVL: factor x factor patches side by side in one vector, LayerNorm, MLP. */
       readonly kind: "shuffle-mlp";
       readonly factor: number;
+      /** Tokens of a frame column after column, as `ps_version` "v1" leaves them. */
+      readonly columnMajor?: boolean | undefined;
       readonly norm: LayerNormWeights;
       readonly projector: ProjectorSpec;
     }
@@ -110,8 +112,8 @@ export type ConnectorSpec =
  * every video token; all other words and tokens are text.
  */
 export type VideoWording =
-  /** One run of placeholders. */
-  | { readonly kind: "run" }
+  /** One run of placeholders, for InternVL between an opening and a closing token. */
+  | { readonly kind: "run"; readonly open?: string; readonly close?: string }
   /** InternVL: each frame numbered from 1, between an opening and a closing token, one a line. */
   | { readonly kind: "numbered"; readonly open: string; readonly close: string }
   /** SmolVLM: how many frames of how long a clip, and each frame with its time, between tokens. */
@@ -121,8 +123,8 @@ export type VideoWording =
 export interface PromptSpec {
   /** Default template: a name of `src/prompts/templates.ts`, or "chat" for the checkpoint's own. */
   readonly template: string;
-  /** Token that stands for one video token. */
-  readonly videoTokenId: number;
+  /** Token that stands for one video token: its id, or its text where the files give no id. */
+  readonly videoTokenId: number | { readonly text: string };
   readonly wording: VideoWording;
   /** What the chat template writes for a video; absent: the placeholder's text. */
   readonly marker?: string | undefined;
@@ -162,6 +164,8 @@ export interface RopeSpec {
   readonly axes?: readonly number[] | undefined;
   /** Factor on cos and sin; 1 unless a scaling says otherwise. */
   readonly attentionScaling: number;
+  /** Other frequencies for prompts of more than `beyond` positions. */
+  readonly long?: { readonly beyond: number; readonly inverseFrequencies: Float64Array };
 }
 
 /** A Llama-style decoder: RMSNorm, rotary positions, grouped-query attention, gated MLP. */

@@ -12,7 +12,7 @@ export interface VisionPlace {
 }
 
 /** Sizes every tower's configuration gives. */
-function readSizes(
+export function readSizes(
   section: ConfigReader,
   fallback: {
     readonly hidden: number;
@@ -234,19 +234,18 @@ function internLayer(
  * How many encoder layers run for `vision_feature_layer`, which indexes the hidden states, 0 being
  * the embedding.
  *
+ * @param key the setting's name where a family calls it otherwise.
  * @throws ModelError when it is not one layer that the tower has.
  */
-export function featureLayer(config: ConfigReader, fallback: number) {
+export function featureLayer(config: ConfigReader, fallback: number, key = "vision_feature_layer") {
   return (layers: number): number => {
-    const chosen = config.has("vision_feature_layer")
-      ? config.raw("vision_feature_layer")
-      : fallback;
+    const chosen = config.has(key) ? config.raw(key) : fallback;
     if (typeof chosen !== "number" || !Number.isInteger(chosen)) {
-      throw config.refuse("vision_feature_layer", "one layer (a whole number) is supported");
+      throw config.refuse(key, "one layer (a whole number) is supported");
     }
     const run = chosen < 0 ? layers + 1 + chosen : chosen;
     if (run < 0 || run > layers) {
-      throw config.refuse("vision_feature_layer", `the vision tower has ${layers} layers`);
+      throw config.refuse(key, `the vision tower has ${layers} layers`);
     }
     return run;
   };

@@ -61,7 +61,8 @@ export function connectorGraph(spec: ModelSpec): Uint8Array {
       break;
     }
     case "shuffle-mlp": {
-      const shuffled = shuffle(g, features, side, vision.hiddenSize, connector.factor);
+      const { factor, columnMajor } = connector;
+      const shuffled = shuffle(g, features, side, vision.hiddenSize, factor, columnMajor);
       const rows = layerNorm(g, shuffled, connector.norm, NORM_EPS);
       y = perFrame(project(g, rows, connector.projector));
       break;
@@ -89,11 +90,19 @@ function asPictures(g: Graph, x: Value, side: number, width: number): Value {
 
 /**
  * Pixel shuffle: each factor x factor square of patches as one row, its patches row by row:
- * [T, side · side, width] to [T · (side / factor)², factor² · width]. Row-major in the grid (InternVL's
- * `ps_version` v2; v1 would leave the grid transposed).
+ * [T, side · side, width] to [T · (side / factor)², factor² · width]. Squares row after row, as
+ * InternVL's `ps_version` v2 has them, or column after column (v1).
  */
-function shuffle(g: Graph, x: Value, side: number, width: number, factor: number): Value {
+function shuffle(
+  g: Graph,
+  x: Value,
+  side: number,
+  width: number,
+  factor: number,
+  columnMajor = false,
+): Value {
   const part = side / factor;
   const squares = reshape(g, x, [-1, part, factor, part, factor * width]);
-  return reshape(g, transpose(g, squares, [0, 1, 3, 2, 4]), [-1, factor * factor * width]);
+  const order = columnMajor ? [0, 3, 1, 2, 4] : [0, 1, 3, 2, 4];
+  return reshape(g, transpose(g, squares, order), [-1, factor * factor * width]);
 }

@@ -240,7 +240,8 @@ export function visionMultiplyAdds(vision: ModelSpec["vision"], frames: number):
   const tokens = visionTokens(vision);
   const perLayer = vision.layers.map(({ query, key, value, out, up, down }) =>
     [query, key, value, out, up, down].reduce(
-      (sum, { weight }) => sum + weight.shape.reduce((a, b) => a * b, 1),
+      (sum, { weight, rows }) =>
+        sum + (rows?.count ?? weight.shape[0] ?? 1) * (weight.shape[1] ?? 1),
       2 * tokens * vision.hiddenSize,
     ),
   );
