@@ -20,6 +20,8 @@ export interface Command {
   readonly usage: string;
   readonly about: string;
   readonly flags: Flags;
+  /** What a user who stops it is told; that the run file keeps what was found, without it. */
+  readonly cancelled?: string;
   /** @throws UsageError, InputError, ModelError, CancelledError; each has its exit code. */
   run(args: ParsedArguments, terminal: Terminal): Promise<void>;
 }

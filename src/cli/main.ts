@@ -10,6 +10,7 @@ import { attention } from "./attention.ts";
 import type { Command, Terminal } from "./command.ts";
 import { compare } from "./compare.ts";
 import { dataset } from "./dataset.ts";
+import { downloadModel } from "./download.ts";
 import { exportRun } from "./export.ts";
 import { generate } from "./generate.ts";
 import { lens } from "./lens.ts";
@@ -20,6 +21,7 @@ import { knockout, pathways } from "./sweeps.ts";
 const COMMANDS: readonly Command[] = [
   analyze,
   model,
+  downloadModel,
   knockout,
   pathways,
   generate,
@@ -89,7 +91,7 @@ function tellError(command: Command, error: unknown): number {
     return EXIT.model;
   }
   if (error instanceof CancelledError) {
-    say("cancelled; what was found until then is in the run file");
+    say(command.cancelled ?? "cancelled; what was found until then is in the run file");
     return EXIT.cancelled;
   }
   if (error instanceof EngineDiedError) say(error.message);

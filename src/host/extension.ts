@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import { Analyses } from "./commands/analyses.ts";
 import { AnalysisCommands } from "./commands/analysis-commands.ts";
+import { ModelDownloads } from "./commands/download-model.ts";
 import { registerCommands } from "./commands/register.ts";
 import { RunCommands } from "./commands/run-commands.ts";
 import { Experimenter } from "./engine/experimenter.ts";
@@ -74,6 +75,7 @@ export function activate(context: vscode.ExtensionContext): void {
       analyses,
       runs,
       models,
+      downloads: new ModelDownloads(models, context.secrets),
       library,
       experimenter,
       questions,

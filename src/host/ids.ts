@@ -25,6 +25,8 @@ export const COMMANDS = {
   createPromptFile: "flowprobe.createPromptFile",
   selectModel: "flowprobe.selectModel",
   useModel: "flowprobe.useModel",
+  downloadModel: "flowprobe.downloadModel",
+  setHubToken: "flowprobe.setHubToken",
   addModelFolder: "flowprobe.addModelFolder",
   removeModelFolder: "flowprobe.removeModelFolder",
   refreshModels: "flowprobe.refreshModels",

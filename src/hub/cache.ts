@@ -1,4 +1,5 @@
 import {
+  copyFile,
   lstat,
   mkdir,
   readdir,
@@ -68,6 +69,12 @@ export async function cachedModels(cache: string): Promise<CachedModel[]> {
   return found;
 }
 
+/** Makes a symbolic link at a path; rejects where the system does not allow it. */
+export type MakeLink = (target: string, path: string) => Promise<void>;
+
+/** Without links, smaller files are copied, as two names may share their content. */
+const COPIED_BYTES = 20_000_000;
+
 /** One model's place in the cache. */
 export class CachedRepository {
   readonly folder: string;
@@ -115,7 +122,7 @@ export class CachedRepository {
     hash: string,
     commit: string,
     name: string,
-    makeLink: (target: string, path: string) => Promise<void> = symlink,
+    makeLink: MakeLink = symlink,
   ): Promise<void> {
     const path = join(this.snapshot(commit), name);
     await mkdir(dirname(path), { recursive: true });
@@ -128,7 +135,8 @@ export class CachedRepository {
       await makeLink(relative(dirname(path), blob), path);
     } catch {
       // Windows without developer mode, and file systems without links.
-      await rename(blob, path);
+      const small = ((await sizeOf(blob)) ?? 0) < COPIED_BYTES;
+      await (small ? copyFile(blob, path) : rename(blob, path));
     }
   }
 }

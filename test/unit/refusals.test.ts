@@ -9,8 +9,15 @@ import { editConfig, editHeader, withSection } from "../support/checkpoint-edits
 import { randomCheckpoint } from "../support/random-checkpoint.ts";
 
 const SIZES = {
-  ...{ hidden: 16, inner: 24, layers: 2, heads: 4, kvHeads: 2, headDim: 6 },
-  ...{ vocab: 20, dtype: "F32", seed: 3 },
+  hidden: 16,
+  inner: 24,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 6,
+  vocab: 20,
+  dtype: "F32",
+  seed: 3,
 } as const;
 
 let root: string;

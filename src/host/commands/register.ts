@@ -9,6 +9,7 @@ import type { QuestionSource } from "../prompts/questions.ts";
 import type { RunLibrary } from "../runs/library.ts";
 import type { Analyses, Subject } from "./analyses.ts";
 import type { AnalysisCommands, LensAction } from "./analysis-commands.ts";
+import type { ModelDownloads } from "./download-model.ts";
 import { selectModel, useModel } from "./model-commands.ts";
 import type { RunCommands } from "./run-commands.ts";
 
@@ -17,6 +18,7 @@ export interface CommandParts {
   readonly analyses: Analyses;
   readonly runs: RunCommands;
   readonly models: Models;
+  readonly downloads: ModelDownloads;
   readonly library: RunLibrary;
   readonly experimenter: Experimenter;
   readonly questions: QuestionSource;
@@ -50,6 +52,8 @@ export function registerCommands(parts: CommandParts): vscode.Disposable {
     createPromptFile: () => createPromptFile(parts.analyses.last),
     selectModel: () => selectModel(models),
     useModel: (model) => useModel(models, model as ListedModel),
+    downloadModel: () => parts.downloads.download(),
+    setHubToken: () => parts.downloads.setToken(),
     addModelFolder: () => models.add(),
     removeModelFolder: (model) => models.remove(model as ListedModel),
     refreshModels: () => models.refresh(),
