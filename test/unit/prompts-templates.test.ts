@@ -105,7 +105,7 @@ const BAD: readonly (readonly [what: string, item: Partial<PromptItem>, message:
   [
     "an unknown template name",
     { template: "llava" },
-    /"llava" is neither a name \(pllava, smolvlm, chat\) nor/,
+    /"llava" is neither a name \(pllava, .*chat\) nor/,
   ],
   ["a template without a video", { template: "{question}" }, /\{video\} exactly once.* 0 times/],
   ["a template without a question", { template: "{video}" }, /\{question\} exactly once/],
