@@ -52,6 +52,8 @@ export interface ExperimentState {
   received: number;
   seconds: number | null;
   readonly series: Map<string, SeriesState>;
+  /** How a search ended. */
+  search: RunEventOf<"pathway.found"> | null;
 }
 
 /** Tokens generated under one series of a generation experiment. */
@@ -136,12 +138,19 @@ export class Store extends Selection {
           received: 0,
           seconds: null,
           series: new Map(),
+          search: null,
         });
         this.touch("experiments");
         break;
       case "branch.result":
         this.#branch(event);
         break;
+      case "pathway.found": {
+        const experiment = this.experiments.get(event.experiment);
+        if (experiment !== undefined) experiment.search = event;
+        this.touch("experiments");
+        break;
+      }
       case "generation.token":
         this.#generation(event);
         break;

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { KeptRanges, LayerRange } from "../engine/jobs.ts";
-import { keptRanges, type RunEventOf } from "./events.ts";
+import type { keptRanges, RunEventOf } from "./events.ts";
 
 type Result = RunEventOf<"branch.result">;
 
@@ -42,21 +42,41 @@ export function keepsAnswer(
   return new_answer === base_answer && new_score >= keepShare * base_score;
 }
 
+const FAMILIES = ["crossFrame", "videoToQuestion", "questionToLast"] as const;
+
+/** Kept ranges out of a result's detail or a recipe; a family that is not named keeps nothing. */
+export function rangesOf(values: Readonly<Record<string, unknown>>): NamedRanges {
+  const range = (value: unknown): [number, number] | null =>
+    Array.isArray(value) && value.length === 2 ? [Number(value[0]), Number(value[1])] : null;
+  const { crossFrame, videoToQuestion, questionToLast } = values;
+  return {
+    crossFrame: range(crossFrame),
+    videoToQuestion: range(videoToQuestion),
+    questionToLast: range(questionToLast),
+  };
+}
+
 /** Results of a search's series as points; what does not say its ranges is left out. */
 export function pathwayPoints(results: readonly Result[]): PathwayPoint[] {
   return results.flatMap((result) => {
-    const ranges = keptRanges.safeParse(result.detail);
-    if (!ranges.success || result.edges_left === undefined) return [];
-    const share = result.base_score > 0 ? result.new_score / result.base_score : 0;
-    return [{ ranges: ranges.data, edgesLeft: result.edges_left, share, result }];
+    const { detail, edges_left: edgesLeft } = result;
+    if (edgesLeft === undefined || !FAMILIES.every((family) => family in (detail ?? {}))) return [];
+    return [{ ranges: rangesOf(detail ?? {}), edgesLeft, share: keptShare(result), result }];
   });
+}
+
+/** Probability of the clean answer, as a share of the clean run's. */
+export function keptShare({ base_score, new_score }: Pick<Result, "base_score" | "new_score">) {
+  return base_score > 0 ? new_score / base_score : 0;
 }
 
 /**
  * The curve: points that keep more than every point with as few edges, by edges left. Each is the most
  * that was found to be kept with its edges, not the most that can be.
  */
-export function bestForEdges(points: readonly PathwayPoint[]): PathwayPoint[] {
+export function bestForEdges<P extends Pick<PathwayPoint, "edgesLeft" | "share">>(
+  points: readonly P[],
+): P[] {
   const sorted = points.toSorted((a, b) => a.edgesLeft - b.edgesLeft || b.share - a.share);
   let most = Number.NEGATIVE_INFINITY;
   return sorted.filter(({ share }) => {

@@ -82,6 +82,42 @@ export function syntheticExperiment(
         result("Random edges", edges * 0.5, { edges_left: edges }),
       ]);
     }
+    case "pathway-search": {
+      const { keepShare, maxCandidates, randomSeed } = request;
+      const all: [number, number] = [0, layers - 1];
+      const tried = Array.from({ length: layers }, (_, cut) => ({
+        crossFrame: cut > layers / 2 ? null : ([cut, layers - 1] as [number, number]),
+        videoToQuestion: [0, layers - 1 - Math.floor(cut / 2)] as [number, number],
+        questionToLast: cut % 3 === 2 ? null : all,
+      }));
+      const edgesOf = (cut: number) => 1 - (0.6 * (cut + 1)) / layers;
+      const keptOf = (cut: number) => (cut % 3 === 2 ? 0.3 : 1 - 0.4 * (cut / layers) ** 2);
+      const best = tried.findLastIndex((_, cut) => keptOf(cut) >= keepShare);
+      const found = tried[best] ?? null;
+      const results: RunEvent[] = tried.map((detail, cut) =>
+        result("Pathways tried", keptOf(cut), { edges_left: edgesOf(cut), detail }),
+      );
+      if (found !== null) {
+        const edges_left = edgesOf(best);
+        results.push(
+          result("Effective pathways", keptOf(best), { edges_left, detail: found }),
+          result("Random edges", 0.2, { edges_left }),
+        );
+      }
+      return wrap({ keepShare, maxCandidates, randomSeed }, [
+        ...results,
+        {
+          type: "pathway.found",
+          experiment,
+          found:
+            found === null
+              ? null
+              : { ...found, edgesLeft: edgesOf(best), probability: base * keptOf(best) },
+          tried: tried.length,
+          ended: "local",
+        },
+      ]);
+    }
     case "what-if": {
       const [first, last] = request.layers;
       const { name, from, to, heads } = request;

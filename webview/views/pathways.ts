@@ -1,46 +1,47 @@
 import { DEFAULT_RANDOM_SEED } from "../../src/engine/experiments/presets.ts";
 import type { ExperimentRequest, LayerRange } from "../../src/engine/jobs.ts";
+import type { NamedRanges } from "../../src/runs/pathways.ts";
 import { bars } from "../bars.ts";
 import type { Context, View } from "../context.ts";
 import { el, fill, percent, setText, show } from "../dom.ts";
+import { pathwayFigure } from "../pathway-figure.ts";
+import {
+  FAMILIES,
+  type Family,
+  rangeText,
+  searchesOf,
+  type Trial,
+  trialsOf,
+} from "../pathway-trials.ts";
 import { RangeSlider } from "../range-slider.ts";
 import { runRecipe } from "../recipe.ts";
 import { ScatterChart } from "../scatter-chart.ts";
 import { Section } from "../section.ts";
-import type { BranchResult, ExperimentState, Topic } from "../store.ts";
+import type { Topic } from "../store.ts";
+import { PathwayFinder } from "./pathway-finder.ts";
 
 type PathwaysRequest = Extract<ExperimentRequest, { kind: "pathways" }>;
-type Family = "crossFrame" | "videoToQuestion" | "questionToLast";
 
-const FAMILIES: readonly { key: Family; title: string }[] = [
-  { key: "crossFrame", title: "Cross-frame" },
-  { key: "videoToQuestion", title: "Video → question" },
-  { key: "questionToLast", title: "Question → last" },
-];
 /** Settings asked for less than this apart are merged: the last one counts. */
 const PAUSE_MS = 60;
 
-/** One setting that was run: what was kept, and what came of it. */
-interface Trial {
-  readonly experiment: ExperimentState;
-  readonly ranges: Readonly<Record<Family, LayerRange | null>>;
-  readonly edgesLeft: number;
-  readonly kept: BranchResult;
-  readonly random: BranchResult | undefined;
-}
+const ORIGINS = { chosen: "sliders", tried: "search", found: "found by the search" } as const;
 
 /** Keeps each edge family in a range of layers only, and shows what is left of the answer. */
 export class PathwaysView implements View {
   readonly id = "pathways";
   readonly section: Section;
   readonly #context: Context;
+  readonly #finder: PathwayFinder;
   readonly #sliders = new Map<Family, RangeSlider>();
   readonly #result = el("div", { class: "stack", role: "status" });
   readonly #share = el("p");
   readonly #bars = el("div");
   readonly #scatter: ScatterChart;
   readonly #readOnly = el("p", { class: "note" });
-  #ranges: Record<Family, LayerRange | null> | null = null;
+  #ranges: NamedRanges | null = null;
+  /** The search whose finding the sliders have been set to. */
+  #followed: string | undefined;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #running = false;
   #wanted = false;
@@ -51,25 +52,25 @@ export class PathwaysView implements View {
       evidence: "cause",
       exports: { table: () => this.#table(), drawing: () => this.#scatter.drawing() },
     });
+    this.#finder = new PathwayFinder(context);
     const sliders = el(
       "div",
       { class: "stack" },
       el("p", { class: "note" }, "Keep each family's edges in these layers only:"),
     );
     for (const { key, title } of FAMILIES) {
-      const slider = new RangeSlider(title, (range) => this.#set(key, range), {
-        optional: true,
-      });
+      const slider = new RangeSlider(title, (range) => this.#set(key, range), { optional: true });
       this.#sliders.set(key, slider);
       sliders.append(slider.element);
     }
-    this.#scatter = new ScatterChart(context, 190);
+    this.#scatter = new ScatterChart(context, 240);
     this.#result.append(this.#share, this.#bars);
     this.section.body.append(
       this.#readOnly,
       sliders,
       this.#result,
-      el("h3", {}, "Settings tried: edges left and probability kept"),
+      this.#finder.element,
+      el("h3", {}, "Edges left and probability kept"),
       this.#scatter.element,
     );
   }
@@ -77,21 +78,19 @@ export class PathwaysView implements View {
   available(): boolean {
     const { store, identity } = this.#context;
     if (store.run === null || store.layerCount === 0) return false;
-    return identity?.readOnly === null || this.#trials().length > 0;
+    return identity?.readOnly === null || trialsOf(store).length > 0;
   }
 
   render(changed: ReadonlySet<Topic>): void {
     if (changed.size === 1 && changed.has("selection")) return;
+    this.#finder.render();
+    if (changed.size === 1 && changed.has("progress")) return;
     const { store, identity } = this.#context;
     const readOnly = identity?.readOnly ?? null;
     setText(this.#readOnly, readOnly ?? "");
     show(this.#readOnly, readOnly !== null);
-    const trials = this.#trials();
-    if (this.#ranges === null && store.layerCount > 0) {
-      const all: LayerRange = [0, store.layerCount - 1];
-      const last = trials.at(-1)?.ranges;
-      this.#ranges = last ?? { crossFrame: all, videoToQuestion: all, questionToLast: all };
-    }
+    const trials = trialsOf(store);
+    this.#follow(trials);
     for (const { key } of FAMILIES) {
       const slider = this.#sliders.get(key);
       slider?.setLayers(store.layerCount);
@@ -99,20 +98,54 @@ export class PathwaysView implements View {
       slider?.setEnabled(readOnly === null);
     }
     this.#renderResult(trials);
+    const found = searchesOf(store).at(-1);
     this.section.setRecipe([
       "last → last and video → last cut at every layer; video → video after the video → question range, question → question after the question → last range",
       `random control: as many edges per layer, drawn among video … last, seed ${DEFAULT_RANDOM_SEED}`,
+      ...(found === undefined
+        ? []
+        : [
+            `search: beam and local search, at most ${found.recipe.maxCandidates} pathways, keeping at least ${percent(Number(found.recipe.keepShare))}`,
+          ]),
       ...runRecipe(store),
     ]);
     this.section.refresh();
   }
 
+  /** Sets the sliders to begin with, and to what a search has found since. */
+  #follow(trials: readonly Trial[]): void {
+    const { store } = this.#context;
+    if (store.layerCount === 0) return;
+    const found = searchesOf(store).findLast(
+      ({ search }) => search !== null && search.found !== null,
+    );
+    if (this.#ranges === null) {
+      const all = (): [number, number] => [0, store.layerCount - 1];
+      const whole = { crossFrame: all(), videoToQuestion: all(), questionToLast: all() };
+      this.#ranges = trials.at(-1)?.ranges ?? whole;
+    } else if (found !== undefined && found.id !== this.#followed) {
+      this.#ranges = trials.findLast(({ origin }) => origin === "found")?.ranges ?? this.#ranges;
+    }
+    this.#followed = found?.id;
+  }
+
   #set(family: Family, range: LayerRange | null): void {
     if (this.#ranges === null) return;
     this.#ranges = { ...this.#ranges, [family]: range };
-    this.#renderResult(this.#trials());
+    this.#renderResult(trialsOf(this.#context.store));
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#ask(), PAUSE_MS);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#ask();
+    }, PAUSE_MS);
+  }
+
+  /** Sets the sliders to a point of the chart; its control is run when it has none. */
+  #choose({ ranges }: Trial): void {
+    this.#ranges = ranges;
+    for (const { key } of FAMILIES) this.#sliders.get(key)?.set(ranges[key]);
+    this.#renderResult(trialsOf(this.#context.store));
+    if (this.#context.identity?.readOnly === null) void this.#ask();
   }
 
   /** One request at a time; what was dragged meanwhile is asked for next. */
@@ -122,7 +155,8 @@ export class PathwaysView implements View {
       return;
     }
     const ranges = this.#ranges;
-    if (ranges === null || this.#match(this.#trials()) !== undefined) return;
+    if (ranges === null) return;
+    if (this.#match(trialsOf(this.#context.store))?.random !== undefined) return;
     this.#running = true;
     this.#wanted = false;
     try {
@@ -142,34 +176,11 @@ export class PathwaysView implements View {
     }
   }
 
-  #trials(): Trial[] {
-    const trials: Trial[] = [];
-    for (const experiment of this.#context.store.experiments.values()) {
-      if (experiment.kind !== "pathways") continue;
-      const [first, second] = [...experiment.series.values()];
-      const kept = first?.results[0];
-      if (kept === undefined) continue;
-      const range = (value: unknown): LayerRange | null =>
-        Array.isArray(value) && value.length === 2 ? [Number(value[0]), Number(value[1])] : null;
-      const { crossFrame, videoToQuestion, questionToLast, edgesLeft } = experiment.recipe;
-      trials.push({
-        experiment,
-        ranges: {
-          crossFrame: range(crossFrame),
-          videoToQuestion: range(videoToQuestion),
-          questionToLast: range(questionToLast),
-        },
-        edgesLeft: kept.edges_left ?? Number(edgesLeft),
-        kept,
-        random: second?.results[0],
-      });
-    }
-    return trials;
-  }
-
+  /** The trial of the sliders' setting; one with its random control, when there is one. */
   #match(trials: readonly Trial[]): Trial | undefined {
     const wanted = JSON.stringify(this.#ranges);
-    return trials.findLast(({ ranges }) => JSON.stringify(ranges) === wanted);
+    const same = trials.filter(({ ranges }) => JSON.stringify(ranges) === wanted);
+    return same.findLast(({ random }) => random !== undefined) ?? same.at(-1);
   }
 
   #renderResult(trials: readonly Trial[]): void {
@@ -198,33 +209,14 @@ export class PathwaysView implements View {
         "Probability of the clean answer",
       ),
     );
-    this.#scatter.render({
-      title: "Edges left and probability kept",
-      xLabel: "attention edges left",
-      yLabel: "p(clean answer)",
-      format: percent,
-      series: [
-        {
-          name: "Pathways kept",
-          slot: 0,
-          points: trials.map((t) => [t.edgesLeft, t.kept.new_score] as const),
-        },
-        {
-          name: "Random edges cut",
-          slot: 1,
-          points: trials.flatMap((t) =>
-            t.random === undefined ? [] : [[t.edgesLeft, t.random.new_score] as const],
-          ),
-        },
-      ],
-    });
+    const search = searchesOf(store).at(-1);
+    const keepShare = search === undefined ? undefined : Number(search.recipe.keepShare);
+    this.#scatter.render(pathwayFigure(trials, keepShare, (chosen) => this.#choose(chosen)));
   }
 
   #table() {
-    const range = (value: LayerRange | null) =>
-      value === null ? "none" : `${value[0] + 1}-${value[1] + 1}`;
     return {
-      caption: "Settings tried",
+      caption: "Pathways tried",
       columns: [
         { name: "Cross-frame" },
         { name: "video → question" },
@@ -234,17 +226,23 @@ export class PathwaysView implements View {
         { name: "p random", format: percent },
         { name: "answer" },
         { name: "answer random" },
+        { name: "kept of clean", format: percent },
+        { name: "chosen by" },
       ],
-      rows: this.#trials().map(({ ranges, edgesLeft, kept, random }) => [
-        range(ranges.crossFrame),
-        range(ranges.videoToQuestion),
-        range(ranges.questionToLast),
-        edgesLeft,
-        kept.new_score,
-        random?.new_score ?? null,
-        kept.new_answer,
-        random?.new_answer ?? null,
-      ]),
+      rows: trialsOf(this.#context.store).map(
+        ({ origin, ranges, edgesLeft, share, kept, random }) => [
+          rangeText(ranges.crossFrame),
+          rangeText(ranges.videoToQuestion),
+          rangeText(ranges.questionToLast),
+          edgesLeft,
+          kept.new_score,
+          random?.new_score ?? null,
+          kept.new_answer,
+          random?.new_answer ?? null,
+          share,
+          ORIGINS[origin],
+        ],
+      ),
     };
   }
 }
