@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { after, mock, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { CancelledError, InputError, ModelError } from "../../src/engine/errors.ts";
 import type { AnalysisJob, EngineSettings } from "../../src/engine/jobs.ts";
@@ -134,6 +134,57 @@ test("a cancellation in the middle of a blocking call takes effect within a seco
   assert.equal(lastOf(events).status, "cancelled");
   await ask("count 1").done;
   assert.notEqual(client.pid, pid);
+});
+
+test("an engine that ignores a cancellation is given 600 ms of the client's clock, then replaced", async () => {
+  await ask("count 1").done;
+  const { pid } = client;
+  const abort = new AbortController();
+  const { events, done } = ask("busy 60000", { signal: abort.signal });
+  let ended = false;
+  const end = done.catch(() => {
+    ended = true;
+  });
+  await until(() => events.length > 0);
+  // The engine gets no time of the clock; only the client's own patience runs out.
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    abort.abort();
+    mock.timers.tick(599);
+    await turn();
+    assert.equal(ended, false);
+    assert.equal(client.pid, pid);
+    mock.timers.tick(1);
+    await turn();
+    assert.equal(ended, true, "nothing is waited for once the process is given up");
+    assert.equal(lastOf(events).status, "cancelled");
+  } finally {
+    mock.timers.reset();
+  }
+  await end;
+  await ask("count 1").done;
+  assert.notEqual(client.pid, pid);
+});
+
+test("a model opened ahead stays open for its first run, and a bad one is said", async () => {
+  await client.warm("/warm");
+  const { pid } = client;
+  await ask("count 1", { model: "/warm" }).done;
+  assert.equal(client.pid, pid);
+  await assert.rejects(client.warm("/none"), ModelError);
+  await ask("count 1", { model: "/warm" }).done;
+  assert.notEqual(client.pid, pid);
+});
+
+test("a run cancelled while its model is being opened ahead ends at once", async () => {
+  const warm = client.warm("/ahead");
+  const abort = new AbortController();
+  const { events, done } = ask("count 1", { model: "/ahead", signal: abort.signal });
+  abort.abort();
+  await assert.rejects(done, CancelledError);
+  assert.equal(lastOf(events).status, "cancelled");
+  await warm;
 });
 
 test("a signal that is aborted already starts nothing", async () => {

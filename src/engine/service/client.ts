@@ -190,6 +190,9 @@ export class EngineClient {
     const ticket = process.request<K>(request, sink);
     let timer: NodeJS.Timeout | undefined;
     const onAbort = () => {
+      const asked = performance.now();
+      const tell = () => this.#log(`cancelled in ${Math.round(performance.now() - asked)} ms`);
+      ticket.result.then(tell, tell);
       ticket.cancel();
       timer = setTimeout(() => {
         this.#log("the engine did not stop in time; its process is replaced");
