@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readFileSync,
   readlinkSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -278,6 +280,24 @@ test("a disk without room is told before anything is downloaded", async () => {
   });
   assert.deepEqual(rangesAsked(), []);
 });
+
+// Linux has a device that is always full.
+if (existsSync("/dev/full")) {
+  test("a disk that fills up in the middle is told, with what to do", async () => {
+    const client = hub.client();
+    const plan = await planned(client);
+    mkdirSync(dirname(partOfShard()), { recursive: true });
+    symlinkSync("/dev/full", partOfShard());
+    await assert.rejects(download(client, plan), (error) => {
+      assert.ok(error instanceof InputError);
+      assert.match(
+        error.message,
+        new RegExp(`^${SHARD}: the disk of the model cache is full; .*HF_HOME`),
+      );
+      return true;
+    });
+  });
+}
 
 test("two downloads of one model at once do not write the same files; a dead one's lock is no hindrance", async () => {
   const client = hub.client();
