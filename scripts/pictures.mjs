@@ -20,6 +20,8 @@ const VIEWS = ["knockout", "lens", "attention", "flow-map", "pathways"];
 const SIZE = { width: 1600, height: 1000 };
 /** Tall enough for the longest view as a whole. */
 const VIEW_SIZE = { width: 1600, height: 2200 };
+/** Tall enough for a comparison down to its flow map. */
+const COMPARE_HEIGHT = 1900;
 /** Layers that the pictured pathway keeps, by what the extension asks for. */
 const PATHWAY = [
   ["3-6", "cross-frame"],
@@ -62,6 +64,31 @@ try {
     await window.page.waitForTimeout(SETTLE_MS);
     await section.screenshot({ path: join(folder, `view-${view}.png`) });
   }
+  // The detected stages as a Sankey, and the same clip with its frames reversed beside it.
+  const sankey = panel.frame
+    .locator("#view-flow-map .stack")
+    .filter({ has: panel.frame.locator(".sankey") });
+  await sankey.scrollIntoViewIfNeeded();
+  await window.page.waitForTimeout(SETTLE_MS);
+  await sankey.screenshot({ path: join(folder, "view-sankey.png") });
+  await window.page.setViewportSize(SIZE);
+  await window.chooseFromMenu(
+    window.file("moving-direction-1.mp4"),
+    "Analyze a Counterfactual Clip",
+  );
+  await window.pick("Reversed");
+  await panel.frame.locator(".badge").getByText("reversed").waitFor();
+  await panel.waitForStatus("Finished in");
+  await window.command("Flowprobe: Compare Runs");
+  // Both runs of the clip are listed; the one in front is chosen already.
+  const rows = window.page.locator(".quick-input-list:visible .monaco-list-row");
+  await rows.nth(1).waitFor();
+  await window.page.locator(".quick-input-widget .quick-input-check-all").click();
+  await window.page.keyboard.press("Enter");
+  await window.page.setViewportSize({ width: SIZE.width, height: COMPARE_HEIGHT });
+  await panel.frame.locator("#view-compare-flow-map").waitFor();
+  await window.page.waitForTimeout(4 * SETTLE_MS);
+  await panel.frame.locator("#compare").screenshot({ path: join(folder, "view-compare.png") });
 } finally {
   await window.close();
 }

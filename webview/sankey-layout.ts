@@ -37,6 +37,8 @@ const LEAST_NODE = 18;
 const SIDE = 46;
 const GAP = 3;
 const HEIGHT = 190;
+/** Room for a group's name above or below it. */
+const NAME_ROOM = 20;
 
 /** Height of a lane's middle: the question lies above the straight way from the video to the last token. */
 const MIDDLE: Readonly<Record<Lane, number>> = {
@@ -94,7 +96,7 @@ export function laySankey(
     const index = columns.indexOf(column);
     return SIDE + (index / Math.max(1, columns.length - 1)) * (width - 2 * SIDE - NODE_WIDTH);
   };
-  const nodes = new Map(
+  const placed = new Map(
     columns.map((column) => {
       const lane = column.slice(0, -2) as Lane;
       const out = ends.filter(({ source }) => source === column).map(({ size }) => size);
@@ -111,6 +113,12 @@ export function laySankey(
       return [column, node] as const;
     }),
   );
+  // Nothing above the highest group and below the lowest one but their names.
+  const lowest = Math.min(...[...placed.values()].map(({ y }) => y)) - NAME_ROOM;
+  const nodes = new Map(
+    [...placed].map(([column, node]) => [column, { ...node, y: node.y - lowest }]),
+  );
+  const bottom = Math.max(...[...nodes.values()].map(({ y, height }) => y + height)) + NAME_ROOM;
   // At a group, ribbons lie in the order of where they lead, so that few of them cross.
   const slots = (column: string, end: "source" | "target") => {
     const other = end === "source" ? "target" : "source";
@@ -135,7 +143,7 @@ export function laySankey(
   };
   return {
     width,
-    height,
+    height: Math.max(bottom, FULL_WIDTH + NAME_ROOM),
     nodes: [...nodes.values()],
     links: ends.map(({ family, size, source, target }) => ({
       family,

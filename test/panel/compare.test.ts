@@ -137,7 +137,10 @@ test("what a run lacks is said, and can be measured with the window of the other
   assert.match(await seen(knockout), /The clip is gone\./);
   assert.equal(await knockout.locator("vscode-button").count(), 0);
   await put(page, [RIGHT, RIGHT]);
-  assert.equal(await page.locator(".missing li:visible").count(), 0);
+  for (const view of ["compare-answer", "compare-knockout", "compare-mass", "compare-lens"]) {
+    await lookAt(page, view);
+    assert.equal(await page.locator(`#view-${view} .missing li:visible`).count(), 0, view);
+  }
   assert.match(await seen(page.locator(".head")), /Nothing of model, clip and prompt differs/);
   await page.close();
 });

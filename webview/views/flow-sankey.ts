@@ -5,8 +5,10 @@ import { CanvasPen, type Pen } from "../pen.ts";
 import { FULL_WIDTH, laySankey, type SankeyLayout, type SankeyLink } from "../sankey-layout.ts";
 import type { Drawing } from "../section.ts";
 
-const HEAD = 20;
-const FOOT = 8;
+const HEAD = 2;
+const FOOT = 4;
+/** Of more families than these only the stages carry their numbers: the table and the pointer have all. */
+const ALL_LABELLED = 5;
 const MEANING =
   "A ribbon is a family of attention edges, as wide as cutting it alone costs at most: the largest loss of the answer's probability over its layers. The bar is a loss of 100 %. Losses do not add up.";
 
@@ -104,12 +106,14 @@ export class FlowSankey {
     }
     const marked = layout.links[chosen];
     if (marked !== undefined) this.#outline(pen, marked);
-    layout.nodes.forEach(({ label, x, y, width, height }, index) => {
+    layout.nodes.forEach(({ lane, label, x, y, width, height }, index) => {
       pen.rect(x, HEAD + y, width, height, theme.foreground, 0.75);
       const last = index === layout.nodes.length - 1;
       const align = index === 0 ? "left" : last ? "right" : "center";
       const at = index === 0 ? 4 : last ? layout.width - 4 : x + width / 2;
-      pen.text(label, at, HEAD + y - 9, {
+      // Ribbons to and from the question run above its neighbours: their names stand below.
+      const below = index > 0 && !last && lane !== "Question";
+      pen.text(label, at, HEAD + (below ? y + height + 10 : y - 9), {
         fill: theme.foreground,
         size: 12,
         bold: true,
@@ -117,7 +121,9 @@ export class FlowSankey {
         halo: theme.background,
       });
     });
-    for (const link of layout.links) this.#label(pen, link);
+    for (const link of layout.links) {
+      if (link.family.stage !== null || layout.links.length <= ALL_LABELLED) this.#label(pen, link);
+    }
     pen.rect(6, HEAD + layout.height - FULL_WIDTH, 4, FULL_WIDTH, theme.muted);
     pen.text("100 %", 14, HEAD + layout.height - 6, { fill: theme.muted, size: 11 });
   }
