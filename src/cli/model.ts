@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { TokenDescription } from "../engine/engine.ts";
 import { EngineClient } from "../engine/service/client.ts";
 import { UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -37,11 +38,8 @@ export const model: Command = {
           `${found.heads} heads, ${found.kvHeads} key heads, ${found.headDim} wide each`,
         ],
         ["vocabulary", `${found.vocabSize} tokens`],
-        [
-          "vision",
-          `${found.visionLayers} layers used, ${found.imageSize} x ${found.imageSize} pixels`,
-        ],
-        ["video", `${found.frames} frames, ${found.tokensPerFrame} tokens each`],
+        ["vision", `${found.visionLayers} layers used, ${pictures(found.token)}`],
+        ["video", `${found.frames} frames, ${tokens(found.token)}`],
         [
           "weights",
           `${found.dtype}, ${millions(found.parameters)} parameters, ${megabytes(found.bytes)}`,
@@ -53,6 +51,18 @@ export const model: Command = {
     }
   },
 };
+
+function pictures(token: TokenDescription): string {
+  if (token.kind === "native") return "pictures of any size";
+  return `${token.imageSize} x ${token.imageSize} pixels`;
+}
+
+function tokens(token: TokenDescription): string {
+  if (token.kind === "square") return `${token.tokensPerFrame} tokens each`;
+  const { pixels, frames } = token;
+  const where = frames === 1 ? "a frame" : `${frames} frames`;
+  return `one token for each ${pixels} x ${pixels} pixels of ${where}`;
+}
 
 function millions(count: number): string {
   return count >= 1e9

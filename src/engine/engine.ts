@@ -26,9 +26,10 @@ import { planPathways } from "./experiments/pathways.ts";
 import { type ExperimentPlan, planPoints, type Subject } from "./experiments/plan.ts";
 import { type PlannedExperiment, runExperiments } from "./experiments/run.ts";
 import { readModelSpec } from "./families/registry.ts";
-import { type ModelSpec, tokenGrid } from "./families/spec.ts";
+import { isNative, type ModelSpec, tokenGrid, tokenSide } from "./families/spec.ts";
 import type { AnalysisJob, EngineSettings, ExperimentRequest, Observations } from "./jobs.ts";
 import {
+  clipShape,
   type LoadedModel,
   type PreparedRun,
   preparePrompt,
@@ -55,11 +56,20 @@ export interface ModelDescription {
   readonly parameters: number;
   readonly bytes: number;
   readonly frames: number;
-  readonly tokensPerFrame: number;
+  readonly token: TokenDescription;
   readonly visionLayers: number;
-  readonly imageSize: number;
   readonly supported: true;
 }
+
+/** What the model makes of a frame: a picture of one size, or of any, cut into tokens. */
+export type TokenDescription =
+  | { readonly kind: "square"; readonly imageSize: number; readonly tokensPerFrame: number }
+  | {
+      /** A token covers a square of pixels of so many frames in a row. */
+      readonly kind: "native";
+      readonly pixels: number;
+      readonly frames: number;
+    };
 
 /** Time and memory a job is expected to need. */
 export interface JobForecast {
@@ -149,13 +159,14 @@ export class Engine {
   }
 
   /**
-   * What a job will need, known without decoding its clip.
+   * What a job will need, known without decoding its clip's pictures.
    *
    * @throws ModelError, InputError as `run` would.
    */
   async forecast(job: AnalysisJob): Promise<JobForecast> {
     const model = await this.#load(job.model);
-    const { subject, frames } = preparePrompt(model, job);
+    const shape = await clipShape(model, job);
+    const { subject } = preparePrompt(model, job, shape);
     const { planned, searches } = planAll(
       job.experiments.map((request, i) => ({ id: String(i), request })),
       subject,
@@ -172,7 +183,7 @@ export class Engine {
     const most = searches.map((search) =>
       forecastSearch(decoder, search, subject.length, memoryBudgetBytes),
     );
-    const vision = visionMultiplyAdds(model.open.spec.vision, frames);
+    const vision = visionMultiplyAdds(model.open.spec, shape.frames, shape.picture);
     const searching = total(most.map((forecast) => forecast.multiplyAdds));
     return {
       seconds: (multiplyAdds + searching + vision) / (await model.open.pace()),
@@ -301,7 +312,6 @@ function planExperiment(
 
 function describeSpec(folder: string, spec: ModelSpec): ModelDescription {
   const { decoder, vision } = spec;
-  const grid = tokenGrid(spec, spec.frames);
   const tensors = [...spec.tensors.values()];
   return {
     folder,
@@ -319,11 +329,19 @@ function describeSpec(folder: string, spec: ModelSpec): ModelDescription {
     parameters: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     bytes: tensors.reduce((sum, { length }) => sum + length, 0),
     frames: spec.frames,
-    tokensPerFrame: grid.rows * grid.columns,
+    token: describeToken(spec),
     visionLayers: vision.layers.length,
-    imageSize: vision.imageSize,
     supported: true,
   };
+}
+
+function describeToken(spec: ModelSpec): TokenDescription {
+  if (isNative(spec)) {
+    const { vision } = spec;
+    return { kind: "native", pixels: tokenSide(vision), frames: vision.patchFrames };
+  }
+  const { rows, columns } = tokenGrid(spec, spec.frames);
+  return { kind: "square", imageSize: spec.vision.imageSize, tokensPerFrame: rows * columns };
 }
 
 /** The decoder's weight type as transformers names it. */

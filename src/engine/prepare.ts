@@ -6,17 +6,29 @@ import type { PromptItem } from "../prompts/item.ts";
 import { CHAT_TEMPLATE, type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
 import { type ClipTimes, unknownTimes, videoText } from "../prompts/video-text.ts";
 import { type EventSink, RUN_FORMAT, RUN_FORMAT_VERSION, type RunEventOf } from "../runs/events.ts";
+import { evenIndices } from "../video/even-indices.ts";
+import { partOfClip } from "../video/frame-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
-import { cropRectangle, preprocess } from "../video/preprocess.ts";
-import { sampleFrames } from "../video/sample-frames.ts";
-import type { RgbFrame, SampledVideo } from "../video/types.ts";
+import { cropRectangle, type PixelValues, preparedSize, preprocess } from "../video/preprocess.ts";
+import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
+import type { FrameRule, RgbFrame, SampledVideo } from "../video/types.ts";
 import type { Tokenizer } from "./checkpoint/tokenizer.ts";
 import { InputError, ModelError, throwIfCancelled } from "./errors.ts";
 import { type CleanObserver, massRequest } from "./experiments/observe.ts";
 import type { Subject } from "./experiments/plan.ts";
 import { randomSource } from "./experiments/random.ts";
 import type { PreparedPrompt } from "./experiments/run.ts";
-import { type ModelSpec, type PoolingSpec, tokenGrid, trailingTokens } from "./families/spec.ts";
+import { mropePositions } from "./families/mrope.ts";
+import type { Positions } from "./families/rope.ts";
+import {
+  isNative,
+  type ModelSpec,
+  type PictureSize,
+  type PoolingSpec,
+  tokenGrid,
+  tokenSide,
+  trailingTokens,
+} from "./families/spec.ts";
 import type { AnalysisJob, ClipSource, Observations } from "./jobs.ts";
 import type { OpenModel } from "./runtime/model.ts";
 import { range } from "./trace/rows.ts";
@@ -57,11 +69,11 @@ export class VisionCache {
 
   /** The tokens of these pixels, computed only when they are not kept yet. */
   async tokens(
-    pixels: Float32Array,
+    { data, shape }: PixelValues,
     compute: () => Promise<{ tokens: Float32Array; grid: PoolingSpec }>,
   ): Promise<{ tokens: Float32Array; grid: PoolingSpec }> {
-    const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
-    const key = createHash("sha256").update(bytes).digest("hex");
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const key = createHash("sha256").update(shape.join("x")).update(bytes).digest("hex");
     const known = this.#kept.get(key) ?? (await compute());
     this.#kept.delete(key);
     this.#kept.set(key, known);
@@ -78,34 +90,77 @@ export interface RenderedRun {
   readonly rendered: RenderedPrompt;
   readonly tokens: PromptTokens;
   readonly subject: Subject;
-  /** Frames the clip will be sampled at. */
+}
+
+/** What becomes of a clip: how many frames, and their size once prepared. */
+export interface ClipShape {
   readonly frames: number;
+  readonly picture: PictureSize;
 }
 
 /**
- * Renders and tokenises a job's prompt before its clip is looked at: where the model's prompt tells
+ * Renders and tokenises a job's prompt before its clip is decoded: where the model's prompt tells
  * frames' times, others stand in their place.
  *
+ * @param shape absent: as many frames as asked for; of a model for any size, the smallest pictures.
  * @throws InputError when the prompt cannot be used.
  */
-export function preparePrompt(model: LoadedModel, job: AnalysisJob): RenderedRun {
-  const frames = job.clip.frames ?? job.prompt.frames ?? model.open.spec.frames;
-  return renderedRun(model, job.prompt, frames, unknownTimes(frames));
+export function preparePrompt(
+  model: LoadedModel,
+  job: AnalysisJob,
+  shape = shapeBefore(model, job),
+): RenderedRun {
+  return renderedRun(model, job.prompt, shape, unknownTimes(shape.frames));
+}
+
+function shapeBefore({ open: { spec } }: LoadedModel, job: AnalysisJob): ClipShape {
+  const side = isNative(spec) ? tokenSide(spec.vision) : spec.vision.imageSize;
+  return { frames: wantedFrames(job) ?? spec.frames, picture: { width: side, height: side } };
+}
+
+/**
+ * The shape of a job's clip, looked up in the file only where the model's number of tokens follows it.
+ *
+ * @throws InputError when the clip cannot be used.
+ */
+export async function clipShape(model: LoadedModel, job: AnalysisJob): Promise<ClipShape> {
+  if (!isNative(model.open.spec)) return shapeBefore(model, job);
+  const { path, startSeconds, endSeconds } = withPromptRange(job);
+  const info = await probeVideo(path);
+  const rule = frameRule(model, job);
+  const frames =
+    rule?.(info.frameCount, info.fps, startSeconds, endSeconds).length ??
+    shapeBefore(model, job).frames;
+  return { frames, picture: preparedSize(info, model.images, frames) };
+}
+
+/** Frames that the job asks for; undefined: it leaves that to the model. */
+function wantedFrames(job: AnalysisJob): number | undefined {
+  return job.clip.frames ?? job.prompt.frames;
+}
+
+/** How frames are chosen, where it is not by the paper's rule. */
+function frameRule({ images, open }: LoadedModel, job: AnalysisJob): FrameRule | undefined {
+  const { sampling } = images;
+  if (sampling === undefined) return undefined;
+  const says = sampling.frames !== undefined || sampling.perSecond !== undefined;
+  const wanted = wantedFrames(job) ?? (says ? undefined : open.spec.frames);
+  return (total, fps, start, end) => evenIndices(total, fps, wanted, sampling, start, end);
 }
 
 function renderedRun(
   model: LoadedModel,
   item: PromptItem,
-  frames: number,
+  { frames, picture }: ClipShape,
   times: ClipTimes,
 ): RenderedRun {
   const { spec } = model.open;
   const rendered = renderFor(model, item, times);
-  const grid = { ...tokenGrid(spec, frames), trailing: trailingTokens(spec) };
+  const grid = { ...tokenGrid(spec, frames, picture), trailing: trailingTokens(spec) };
   const tokens = tokenizePrompt(rendered, model.tokenizer, grid);
   const { groups, length } = tokens;
   const { layers, heads } = spec.decoder;
-  return { rendered, tokens, subject: { groups, length, layers: layers.length, heads }, frames };
+  return { rendered, tokens, subject: { groups, length, layers: layers.length, heads } };
 }
 
 /**
@@ -148,6 +203,28 @@ export function renderFor(
   });
 }
 
+/**
+ * Where the prompt's rows stand; undefined: at their numbers. Time goes by the rate of the sampled
+ * frames, whatever distances they really have, as the model's processor reckons it.
+ */
+function rowPositions(
+  spec: ModelSpec,
+  tokens: PromptTokens,
+  { info, frames }: SampledVideo,
+  { startSeconds, endSeconds }: ClipSource,
+): Positions | undefined {
+  if (spec.videoPositions === undefined) return undefined;
+  let rate = ASSUMED_FPS;
+  if (info.fps !== null) {
+    const [first, last] = partOfClip(info.frameCount, info.fps, startSeconds, endSeconds);
+    rate = (frames.length / (last - first + 1)) * info.fps;
+  }
+  const patchFrames = isNative(spec) ? spec.vision.patchFrames : 1;
+  const { length, video, grid } = tokens;
+  const secondsPerStep = patchFrames / rate;
+  return mropePositions(spec.videoPositions, { length, video, grid, secondsPerStep });
+}
+
 /** Frames a second that a model's processor assumes of pictures without a clock. */
 const ASSUMED_FPS = 24;
 
@@ -176,25 +253,34 @@ export async function prepareRun(
   signal: AbortSignal,
 ): Promise<PreparedRun> {
   // The prompt is checked first: a mistake in it should not wait for the video.
-  const { frames: wanted } = preparePrompt(model, job);
+  preparePrompt(model, job);
+  const wanted = wantedFrames(job) ?? model.open.spec.frames;
   const clip = withPromptRange(job);
 
   sink({ type: "progress", phase: "video", done: 0, total: 1 });
   const sampled = await sampleFrames(
     clip.path,
-    { frames: wanted, start: clip.startSeconds, end: clip.endSeconds },
+    {
+      frames: wanted,
+      rule: frameRule(model, job),
+      start: clip.startSeconds,
+      end: clip.endSeconds,
+    },
     signal,
   );
   const frames = reordered(sampled.frames, clip.order);
   sink({ type: "progress", phase: "video", done: 1, total: 1 });
 
-  const { rendered, tokens, subject } = renderedRun(model, job.prompt, wanted, timesOf(sampled));
   const pixels = preprocess(frames, model.images);
-  const { tokens: video } = await cache.tokens(pixels.data, () =>
-    model.open.videoTokens(pixels.data, frames.length, (done, total) => {
-      throwIfCancelled(signal);
-      sink({ type: "progress", phase: "vision", done, total });
-    }),
+  const [, , height, width] = pixels.shape;
+  const shape = { frames: frames.length, picture: { width, height } };
+  const { rendered, tokens, subject } = renderedRun(model, job.prompt, shape, timesOf(sampled));
+  const tell = (done: number, total: number) => {
+    throwIfCancelled(signal);
+    sink({ type: "progress", phase: "vision", done, total });
+  };
+  const { tokens: video } = await cache.tokens(pixels, () =>
+    model.open.videoTokens(pixels.data, frames.length, tell, shape.picture),
   );
   const embeddings = await model.open.embed(tokens.ids);
   placeVideo(embeddings, tokens, video);
@@ -203,6 +289,7 @@ export async function prepareRun(
   const truth = tokens.options.find(({ label }) => label === prompt.answer);
   return {
     embeddings,
+    positions: rowPositions(model.open.spec, tokens, sampled, clip),
     length: tokens.length,
     options: tokens.options,
     truthId: truth?.tokenId,
@@ -217,7 +304,7 @@ export async function prepareRun(
       format: RUN_FORMAT,
       version: RUN_FORMAT_VERSION,
       time: new Date().toISOString(),
-      model: runModel(model, job),
+      model: runModel(model, job, tokens.grid),
       video: runVideo(sampled, frames, clip, model.images),
       prompt,
       tokens: runTokens(tokens),
@@ -306,10 +393,13 @@ function reordered(frames: readonly RgbFrame[], order: ClipSource["order"]): rea
   }
 }
 
-function runModel(model: LoadedModel, job: AnalysisJob): RunEventOf<"run.started">["model"] {
+function runModel(
+  model: LoadedModel,
+  job: AnalysisJob,
+  grid: PoolingSpec,
+): RunEventOf<"run.started">["model"] {
   const { spec } = model.open;
   const { decoder } = spec;
-  const grid = tokenGrid(spec, spec.frames);
   return {
     name: job.embedded ? EMBEDDED_NAME : basename(model.folder),
     folder: model.folder,

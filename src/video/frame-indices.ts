@@ -26,13 +26,19 @@ export function frameIndices(
     throw new InputError(`the number of frames must be a whole number from 1, not ${wanted}`);
   }
   if (total < 1) throw new InputError("the clip has no frames");
-  const [first, last] = bounds(total, fps, start, end);
+  const [first, last] = partOfClip(total, fps, start, end);
   const segment = (last - first) / wanted;
   const middle = first + Math.trunc(segment / 2);
   return Array.from({ length: wanted }, (_, i) => middle + roundHalfToEven(segment * i));
 }
 
-function bounds(
+/**
+ * First and last frame of the part of a clip that is looked at; the whole of it without `start` and
+ * `end`.
+ *
+ * @throws InputError when the seconds do not describe a part of the clip
+ */
+export function partOfClip(
   total: number,
   fps: number | null,
   start: number | undefined,
@@ -67,7 +73,7 @@ function bounds(
 }
 
 /** Python's and NumPy's `round`. */
-function roundHalfToEven(value: number): number {
+export function roundHalfToEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
   if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1;

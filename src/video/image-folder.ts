@@ -26,14 +26,17 @@ export async function probeFolder(folder: string): Promise<VideoInfo> {
  */
 export async function sampleFolder(
   folder: string,
-  { frames: wanted, start, end, fps }: SampleOptions,
+  { frames: wanted, start, end, fps, rule }: SampleOptions,
   signal: AbortSignal | undefined,
 ): Promise<SampledVideo> {
   if (fps !== undefined && !(Number.isFinite(fps) && fps > 0)) {
     throw new InputError(`the frames per second must be a number above 0, not ${fps}`);
   }
   const files = await imagesIn(folder);
-  const indices = frameIndices(files.length, fps ?? null, wanted, start, end);
+  const indices =
+    rule === undefined
+      ? frameIndices(files.length, fps ?? null, wanted, start, end)
+      : rule(files.length, fps ?? null, start, end);
   const pace = pacer(signal);
   const decoded = new Map<number, RgbFrame>();
   for (const index of new Set(indices)) {

@@ -1,6 +1,7 @@
 import { ConfigReader } from "../engine/checkpoint/config.ts";
 import { ModelError } from "../engine/errors.ts";
 import type { FrameProcessor } from "../engine/families/spec.ts";
+import type { EvenSampling } from "./even-indices.ts";
 import type { Resample } from "./pillow-resize.ts";
 
 /** Per channel: red, green, blue. */
@@ -11,13 +12,23 @@ export interface Size {
   readonly height: number;
 }
 
-/** To this exact size; until the shorter side has this length; or until the longer one has. */
+/**
+ * To this exact size; until the shorter side has this length; until the longer one has; or nearly in
+ * its shape to sides of whole multiples and an area within bounds.
+ */
 export type ResizeStep =
   | Size
   | { readonly shortestEdge: number }
   | {
       /** The shorter side follows, an odd length made even by one more pixel. */
       readonly longestEdge: number;
+    }
+  | {
+      readonly multiple: number;
+      readonly minPixels: number;
+      readonly maxPixels: number;
+      /** Further bound on all frames together; none when absent. */
+      readonly clipPixels?: number;
     };
 
 /** What a model's `preprocessor_config.json` does to a frame, in this order; null: left out. */
@@ -30,6 +41,8 @@ export interface ImageProcessorSpec {
   /** 8-bit values are multiplied by this. */
   readonly rescaleFactor: number | null;
   readonly normalize: { readonly mean: Channels; readonly std: Channels } | null;
+  /** The processor's own rule for choosing frames; absent: the paper's. */
+  readonly sampling?: EvenSampling;
 }
 
 /** Processors that treat a frame alike; the LLaVA ones cut stills into tiles besides, frames never. */
@@ -93,6 +106,18 @@ const SAMPLING = [
   "video_metadata",
   "return_metadata",
 ];
+/** Keys of Qwen2-VL's video processor; those of its still-image processor are among them. */
+const QWEN_KEYS = [
+  "min_pixels",
+  "max_pixels",
+  "patch_size",
+  "temporal_patch_size",
+  "merge_size",
+  "min_frames",
+  "max_frames",
+  "cap_pixels_per_frame",
+  "max_video_tokens",
+];
 /** Keys that say something of stills alone, in files that stand in for a video processor's. */
 const VIDEO_KNOWN: Readonly<Record<FrameProcessor, ReadonlySet<string>>> = {
   clip: new Set(),
@@ -112,9 +137,15 @@ const VIDEO_KNOWN: Readonly<Record<FrameProcessor, ReadonlySet<string>>> = {
     "do_image_splitting",
     "return_row_col_info",
   ]),
+  "qwen2-5-vl": new Set([...SAMPLING, ...QWEN_KEYS]),
 };
 /** Side of the square that SmolVLM's class squeezes a frame into. */
 const SMOLVLM_SIDE = 364;
+
+/** Frames that one token of Qwen2-VL covers. */
+const QWEN_FRAMES = 2;
+/** Bounds of a picture's area, where Qwen2-VL's class is given none. */
+const QWEN_PIXELS = { min: 128 * 28 * 28, max: 768 * 28 * 28 };
 
 /** What a processor's class does when its file does not say. */
 interface Defaults {
@@ -177,6 +208,14 @@ const DEFAULTS: Readonly<Record<FrameProcessor, Defaults>> = {
     mean: HALVES,
     std: HALVES,
   },
+  "qwen2-5-vl": {
+    types: new Set(["Qwen2VLVideoProcessor", "Qwen2_5_VLVideoProcessor"]),
+    size: { multiple: 28, minPixels: QWEN_PIXELS.min, maxPixels: QWEN_PIXELS.max },
+    crop: null,
+    resample: "bicubic",
+    mean: CLIP_MEAN,
+    std: CLIP_STD,
+  },
 };
 
 /**
@@ -215,6 +254,7 @@ export function parseImageProcessor(
     normalize: config.flag("do_normalize", true)
       ? { mean: readChannels(config, "image_mean", defaults.mean), std: readStd(config, defaults) }
       : null,
+    ...(processor === "qwen2-5-vl" ? { sampling: readSampling(config) } : {}),
   };
 }
 
@@ -246,6 +286,7 @@ function readResizes(
   processor: FrameProcessor,
   defaults: Defaults,
 ): ResizeStep[] {
+  if (processor === "qwen2-5-vl") return [readBudget(config)];
   if (processor !== "smolvlm") return [readResize(config, defaults)];
   // SmolVLM's video processor resizes, then squeezes into a square. Its class lets the size of stills
   // win over the one among the sampling rules where a file has both, as published ones do.
@@ -259,6 +300,44 @@ function readResizes(
     : SMOLVLM_SIDE;
   const step = "longestEdge" in first ? { longestEdge: Math.min(first.longestEdge, 4096) } : first;
   return [step, square(side)];
+}
+
+/** Qwen2-VL: sides of whole tokens, as many pixels as a frame may have. */
+function readBudget(config: ConfigReader): ResizeStep {
+  const frames = config.size("temporal_patch_size", QWEN_FRAMES);
+  if (frames !== QWEN_FRAMES) throw config.refuse("temporal_patch_size", "2 is supported");
+  const size = config.section("size");
+  if (config.has("size") && !(size.has("shortest_edge") && size.has("longest_edge"))) {
+    throw config.refuse("size", '{"shortest_edge", "longest_edge"}, in pixels of area, is needed');
+  }
+  const bound = (key: string, edge: string, fallback: number) =>
+    config.has(key) ? config.size(key) : size.size(edge, fallback);
+  const multiple = config.size("patch_size", 14) * config.size("merge_size", 2);
+  const step = {
+    multiple,
+    minPixels: bound("min_pixels", "shortest_edge", QWEN_PIXELS.min),
+    maxPixels: bound("max_pixels", "longest_edge", QWEN_PIXELS.max),
+  };
+  if (!config.flag("cap_pixels_per_frame", false)) return step;
+  // Nine tenths of the context, as pixels; a token covers this many frames.
+  const pixels = Math.trunc(config.size("max_video_tokens", 128_000) * multiple * multiple * 0.9);
+  return { ...step, clipPixels: pixels * frames };
+}
+
+function readSampling(config: ConfigReader): EvenSampling {
+  const frames = config.has("num_frames") ? config.size("num_frames") : undefined;
+  const perSecond = config.has("fps") ? config.number("fps") : undefined;
+  if (frames !== undefined && perSecond !== undefined) {
+    throw config.refuse("num_frames", '"fps" is given too; only one of them can be used');
+  }
+  if (perSecond !== undefined && !(perSecond > 0)) throw config.refuse("fps", "must be above 0");
+  return {
+    ...(frames === undefined ? {} : { frames }),
+    ...(perSecond === undefined ? {} : { perSecond }),
+    least: config.size("min_frames", 4),
+    most: config.size("max_frames", 768),
+    multiple: QWEN_FRAMES,
+  };
 }
 
 function readResize(config: ConfigReader, defaults: Defaults, key = "size"): ResizeStep {

@@ -1,4 +1,5 @@
 import { InputError } from "../engine/errors.ts";
+import { roundHalfToEven } from "./frame-indices.ts";
 import type { ImageProcessorSpec, ResizeStep, Size } from "./image-processor.ts";
 import { pillowResize } from "./pillow-resize.ts";
 import type { RgbImage } from "./types.ts";
@@ -26,9 +27,10 @@ export interface Rectangle {
  * @returns [N, 3, H, W]
  * @throws InputError when frames of different sizes come out different, and so make no one tensor
  */
-export function preprocess(frames: readonly RgbImage[], spec: ImageProcessorSpec): PixelValues {
+export function preprocess(frames: readonly RgbImage[], settings: ImageProcessorSpec): PixelValues {
   const [first] = frames;
   if (first === undefined) throw new InputError("there are no frames to prepare");
+  const spec = forClip(settings, frames.length);
   const { width, height } = outputSize(first, spec);
   const plane = width * height;
   const data = new Float32Array(frames.length * 3 * plane);
@@ -62,6 +64,26 @@ export function cropRectangle(frame: Size, spec: ImageProcessorSpec): Rectangle 
   return { x: left * scaleX, y: top * scaleY, width: width * scaleX, height: height * scaleY };
 }
 
+/**
+ * Size of a frame of a clip of `frames` frames once it is prepared.
+ *
+ * @throws InputError when the frame is too narrow for the model
+ */
+export function preparedSize(frame: Size, spec: ImageProcessorSpec, frames: number): Size {
+  return outputSize(frame, forClip(spec, frames));
+}
+
+/** The settings with each frame's even share of what bounds all frames together. */
+function forClip(spec: ImageProcessorSpec, frames: number): ImageProcessorSpec {
+  const resize = spec.resize.map((step): ResizeStep => {
+    if (!("multiple" in step) || step.clipPixels === undefined) return step;
+    const { multiple, minPixels, maxPixels, clipPixels } = step;
+    const share = Math.min(maxPixels, Math.floor(clipPixels / frames));
+    return { multiple, minPixels, maxPixels: Math.max(share, Math.trunc(minPixels * 1.05)) };
+  });
+  return { ...spec, resize };
+}
+
 /** Size after every resize. */
 function resizedSize(frame: Size, { resize }: ImageProcessorSpec): Size {
   return resize.reduce(sizeAfter, { width: frame.width, height: frame.height });
@@ -77,6 +99,7 @@ function sizeAfter({ width, height }: Size, step: ResizeStep): Size {
       ? { width: edge, height: other(edge, height, width) }
       : { width: other(edge, width, height), height: edge };
   }
+  if ("multiple" in step) return wholeMultiples({ width, height }, step);
   const { longestEdge: edge } = step;
   // Divided by the aspect ratio here, as this reference does.
   const even = (length: number) => Math.max(1, length + (length % 2));
@@ -84,6 +107,36 @@ function sizeAfter({ width, height }: Size, step: ResizeStep): Size {
   return width >= height
     ? { width: edge, height: even(Math.trunc(edge / ratio)) }
     : { width: even(Math.trunc(edge * ratio)), height: edge };
+}
+
+/** Longest side to shortest, from which on Qwen2-VL's processor refuses a picture. */
+const NARROWEST = 200;
+
+/** Qwen2-VL's `smart_resize`: sides of whole multiples, nearly in shape, the area within bounds. */
+function wholeMultiples(
+  { width, height }: Size,
+  { multiple, minPixels, maxPixels }: Extract<ResizeStep, { readonly multiple: number }>,
+): Size {
+  if (Math.max(width, height) / Math.min(width, height) > NARROWEST) {
+    throw new InputError(
+      `frames of ${width} x ${height} pixels are too narrow for this model; their sides may differ by a factor of ${NARROWEST}`,
+    );
+  }
+  const sides = (of: (length: number) => number): Size => ({
+    width: of(width),
+    height: of(height),
+  });
+  const nearest = sides((side) => roundHalfToEven(side / multiple) * multiple);
+  const area = nearest.width * nearest.height;
+  if (area > maxPixels) {
+    const shrink = Math.sqrt((height * width) / maxPixels);
+    return sides((side) => Math.max(multiple, Math.floor(side / shrink / multiple) * multiple));
+  }
+  if (area < minPixels) {
+    const grow = Math.sqrt(minPixels / (height * width));
+    return sides((side) => Math.ceil((side * grow) / multiple) * multiple);
+  }
+  return nearest;
 }
 
 /** The crop in the resized picture; a negative left or top is a border of that width. */

@@ -20,7 +20,7 @@ export async function probeVideo(path: string, signal?: AbortSignal): Promise<Vi
 
 /**
  * Decodes the frames a model is given: `frames` of them at the reference's positions (see
- * `frameIndices`) in the clip, or in its part from `start` to `end`.
+ * `frameIndices`), or as a rule chooses them, in the clip, or in its part from `start` to `end`.
  *
  * @throws InputError when the video or the options cannot be used; CancelledError once the signal is
  *   aborted
@@ -31,10 +31,13 @@ export async function sampleFrames(
   signal?: AbortSignal,
 ): Promise<SampledVideo> {
   if ((await whatIsAt(path)) === "folder") return sampleFolder(path, options, signal);
-  const { frames: wanted, start, end } = options;
+  const { frames: wanted, start, end, rule } = options;
   let indices: readonly number[] = [];
   const choose: Choose = (count, fps) => {
-    indices = frameIndices(count, fps, wanted, start, end);
+    indices =
+      rule === undefined
+        ? frameIndices(count, fps, wanted, start, end)
+        : rule(count, fps, start, end);
     return indices;
   };
   const { info, frames } = await decodeChosen(path, choose, signal);

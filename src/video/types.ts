@@ -40,11 +40,21 @@ export interface SampledVideo {
 }
 
 export interface SampleOptions {
-  /** How many frames the model is given. */
+  /** How many frames the model is given; without meaning where a `rule` chooses them. */
   readonly frames: number;
   /** Seconds; the part of the clip to look at. Left out: from its first, to its last frame. */
   readonly start?: number | undefined;
   readonly end?: number | undefined;
   /** Frames per second of a folder of images, which has no rate of its own. */
   readonly fps?: number | undefined;
+  /** Chooses frames by another rule than the reference's; as many as it gives are decoded. */
+  readonly rule?: FrameRule | undefined;
 }
+
+/** Numbers of the chosen frames, of so many, in the part from `start` to `end` (seconds). */
+export type FrameRule = (
+  total: number,
+  fps: number | null,
+  start: number | undefined,
+  end: number | undefined,
+) => number[];

@@ -27,7 +27,12 @@ export const FAMILY_CASES = [
   "l-internvl-v1",
   "l-internvl-qwen2",
 ] as const;
-export type CaseName = (typeof CASE_NAMES)[number] | (typeof FAMILY_CASES)[number];
+/** Qwen2.5-VL, whose rows stand at three positions each. */
+export const QWEN_CASES = ["m-qwen2-5-vl", "m-qwen2-5-vl-nested"] as const;
+export type CaseName =
+  | (typeof CASE_NAMES)[number]
+  | (typeof FAMILY_CASES)[number]
+  | (typeof QWEN_CASES)[number];
 
 /** Cases with an answer in words too. */
 export const GENERATION_CASES = ["b-gqa-sharded", "g-linear-bias"] as const;

@@ -24,6 +24,7 @@ from families import FAMILIES, FamilyReference
 from frames import clip
 from internvl_chat import InternVlChatReference, write_internvl_chat
 from preprocessing import make_preprocessing
+from qwen2_5_vl import QWEN_CASES, make_qwen
 from reference import Reference
 from selfcheck import check_against_class
 
@@ -34,6 +35,9 @@ STANDINS = str(Path(__file__).parent / "standins")
 
 
 def make(name: str) -> None:
+    if name in QWEN_CASES:
+        store(*make_qwen(name, FIXTURES / name))
+        return
     spec = case(name)
     folder = FIXTURES / name
     if spec["family"] == "internvl_chat":
@@ -103,8 +107,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     disable_progress_bar()
-    everything = sys.argv[1:] or [*CASES, "preprocessing"]
-    families = [name for name in everything if name in CASES and CASES[name].get("family") in FAMILIES]
+    everything = sys.argv[1:] or [*CASES, *QWEN_CASES, "preprocessing"]
+    families = [name for name in everything if name in QWEN_CASES
+                or name in CASES and CASES[name].get("family") in FAMILIES]
     if families and STANDINS not in sys.path:
         everything = [name for name in everything if name not in families]
         subprocess.run([sys.executable, __file__, *families], check=True, env={**os.environ, "PYTHONPATH": STANDINS})

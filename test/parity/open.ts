@@ -1,6 +1,11 @@
 import { openTokenizer, type Tokenizer } from "../../src/engine/checkpoint/tokenizer.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
-import { type ModelSpec, tokenGrid, trailingTokens } from "../../src/engine/families/spec.ts";
+import {
+  isNative,
+  type ModelSpec,
+  tokenGrid,
+  trailingTokens,
+} from "../../src/engine/families/spec.ts";
 import { placeVideo, renderFor } from "../../src/engine/prepare.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import type { Block, Branch, EdgeSet, Patch } from "../../src/engine/trace/interventions.ts";
@@ -34,9 +39,11 @@ export async function openCase(name: CaseName, mapped = false): Promise<OpenCase
     frames === undefined || rows === undefined || columns === undefined
       ? undefined
       : { frames, rows, columns };
-  const { connector } = spec;
-  const pooled = connector.kind === "mlp-pool" ? { ...connector, pooling } : connector;
-  const model = await OpenModel.open({ ...spec, connector: pooled }, SETTINGS, !mapped);
+  const pooled =
+    !isNative(spec) && spec.connector.kind === "mlp-pool"
+      ? { ...spec, connector: { ...spec.connector, pooling } }
+      : spec;
+  const model = await OpenModel.open(pooled, SETTINGS, !mapped);
   return {
     ...fixture,
     model,
@@ -91,7 +98,10 @@ export function pixelValues({ tensors, model, images }: OpenCase): Float32Array 
       }
     }
   }
-  if (height !== model.spec.vision.imageSize) throw new Error("pixels of another size");
+  const { spec } = model;
+  if (!isNative(spec) && height !== spec.vision.imageSize) {
+    throw new Error("pixels of another size");
+  }
   return out;
 }
 

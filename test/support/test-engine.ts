@@ -89,9 +89,8 @@ serveEngine((settings) => ({
       parameters: settings.threads,
       bytes: process.pid,
       frames: 1,
-      tokensPerFrame: 1,
+      token: { kind: "square", imageSize: 1, tokensPerFrame: 1 },
       visionLayers: 1,
-      imageSize: 1,
       supported: true,
     };
   },

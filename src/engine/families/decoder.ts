@@ -5,7 +5,7 @@ import type { DecoderLayerWeights, DecoderSpec, LinearWeights } from "./spec.ts"
 import type { TensorLookup } from "./tensors.ts";
 
 /** Decoders of one design: RMSNorm, rotary positions, grouped queries, gated MLP. */
-const KINDS = ["llama", "qwen2", "qwen3", "phi3"] as const;
+const KINDS = ["llama", "qwen2", "qwen3", "phi3", "qwen2_5_vl_text"] as const;
 export type DecoderKind = (typeof KINDS)[number];
 
 /** The classes' own values for keys that a configuration leaves out. */
@@ -17,6 +17,9 @@ interface Defaults {
   /** 0: as many as heads. */
   readonly kvHeads: number;
   readonly headDim?: number | undefined;
+  readonly heads?: number;
+  readonly layers?: number;
+  readonly theta?: number;
 }
 
 const DEFAULTS: Readonly<Record<DecoderKind, Defaults>> = {
@@ -31,7 +34,20 @@ const DEFAULTS: Readonly<Record<DecoderKind, Defaults>> = {
   },
   qwen3: { hidden: 4096, inner: 22_016, vocab: 151_936, eps: 1e-6, kvHeads: 32, headDim: 128 },
   phi3: { hidden: 3072, inner: 8192, vocab: 32_064, eps: 1e-5, kvHeads: 0, headDim: undefined },
+  qwen2_5_vl_text: {
+    hidden: 8192,
+    inner: 29_568,
+    vocab: 152_064,
+    eps: 1e-5,
+    kvHeads: 8,
+    heads: 64,
+    layers: 80,
+    theta: 1_000_000,
+  },
 };
+
+/** Its rows stand by time, row and column: only a family that says where can use it. */
+const PLACED_KIND = "qwen2_5_vl_text";
 
 /** How a family names its decoder. */
 export interface DecoderPlace {
@@ -59,14 +75,17 @@ export function readDecoder(
 ): DecoderSpec {
   const text = place.settings ?? config.section("text_config");
   const named = text.text("model_type", place.kind);
-  const kind = KINDS.find((known) => known === named);
-  if (kind === undefined) {
-    throw text.refuse("model_type", `decoders of these kinds are supported: ${KINDS.join(", ")}`);
+  const placed = place.kind === PLACED_KIND;
+  // Where decoder and model share one level of settings, `model_type` there is the model's.
+  const kind = placed && text === config ? PLACED_KIND : KINDS.find((known) => known === named);
+  if (kind === undefined || (kind === PLACED_KIND) !== placed) {
+    const known = placed ? [PLACED_KIND] : KINDS.filter((each) => each !== PLACED_KIND);
+    throw text.refuse("model_type", `decoders of these kinds are supported: ${known.join(", ")}`);
   }
   const defaults = DEFAULTS[kind];
   const hiddenSize = text.size("hidden_size", defaults.hidden);
   const intermediateSize = text.size("intermediate_size", defaults.inner);
-  const heads = text.size("num_attention_heads", 32);
+  const heads = text.size("num_attention_heads", defaults.heads ?? 32);
   const kvHeads = text.size("num_key_value_heads", defaults.kvHeads || heads);
   const headDim = text.size("head_dim", defaults.headDim ?? Math.floor(hiddenSize / heads));
   if (heads % kvHeads !== 0) {
@@ -86,8 +105,8 @@ export function readDecoder(
     vocabSize,
     normEps: text.number("rms_norm_eps", defaults.eps),
     activation: readActivation(text, "hidden_act", "silu"),
-    rope: readRope(text, headDim),
-    layers: Array.from({ length: text.size("num_hidden_layers", 32) }, (_, i) =>
+    rope: readRope(text, headDim, { theta: defaults.theta, placed }),
+    layers: Array.from({ length: text.size("num_hidden_layers", defaults.layers ?? 32) }, (_, i) =>
       decoderLayer(lookup, `${prefix}layers.${i}.`, {
         fused: kind === "phi3",
         width: hiddenSize,

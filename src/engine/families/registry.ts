@@ -8,6 +8,7 @@ import { INTERNVL_CHAT_MODEL_TYPES, readInternVlChat } from "./internvl-chat.ts"
 import { LLAVA_MODEL_TYPES, readLlava } from "./llava.ts";
 import { LLAVA_NEXT_VIDEO_MODEL_TYPES, readLlavaNextVideo } from "./llava-next-video.ts";
 import { LLAVA_ONEVISION_MODEL_TYPES, readLlavaOnevision } from "./llava-onevision.ts";
+import { QWEN2_5_VL_MODEL_TYPES, readQwen25Vl } from "./qwen2-5-vl.ts";
 import { readSmolVlm, SMOLVLM_MODEL_TYPES } from "./smolvlm.ts";
 import type { ModelSpec } from "./spec.ts";
 import { refuseQuantized, unsupportedFamily } from "./unsupported.ts";
@@ -19,6 +20,7 @@ const READERS = [
   { modelTypes: INTERNVL_MODEL_TYPES, read: readInternVl },
   { modelTypes: SMOLVLM_MODEL_TYPES, read: readSmolVlm },
   { modelTypes: INTERNVL_CHAT_MODEL_TYPES, read: readInternVlChat },
+  { modelTypes: QWEN2_5_VL_MODEL_TYPES, read: readQwen25Vl },
 ] as const;
 
 /** Values of config.json's `model_type` that can be read. */

@@ -1,6 +1,13 @@
 import type { ConfigReader } from "../checkpoint/config.ts";
 import type { RopeSpec } from "./spec.ts";
 
+/** What the decoder's class means when its configuration does not say. */
+export interface RopeDefaults {
+  readonly theta?: number | undefined;
+  /** Rows stand by time, row and column (M-RoPE). */
+  readonly placed?: boolean;
+}
+
 /**
  * Inverse frequencies of rotary position embeddings, read from either form of the configuration:
  * `rope_theta` with `rope_scaling`, or the newer `rope_parameters`.
@@ -11,13 +18,17 @@ import type { RopeSpec } from "./spec.ts";
  *
  * @throws ModelError for a scaling that is not supported, naming it.
  */
-export function readRope(text: ConfigReader, headDim: number): RopeSpec {
+export function readRope(
+  text: ConfigReader,
+  headDim: number,
+  { theta: usual = 10_000, placed = false }: RopeDefaults = {},
+): RopeSpec {
   const scaling = text.has("rope_parameters")
     ? text.section("rope_parameters")
     : text.section("rope_scaling");
   const theta = scaling.has("rope_theta")
     ? scaling.number("rope_theta")
-    : text.number("rope_theta", 10_000);
+    : text.number("rope_theta", usual);
   const inverseFrequencies = Float64Array.from(
     { length: headDim / 2 },
     (_, i) => 1 / theta ** ((2 * i) / headDim),
@@ -25,6 +36,12 @@ export function readRope(text: ConfigReader, headDim: number): RopeSpec {
   const kind = scaling.has("rope_type")
     ? scaling.text("rope_type")
     : scaling.text("type", "default");
+  const refused = (supported: string) =>
+    scaling.refuse(scaling.has("rope_type") ? "rope_type" : "type", `${supported} are supported`);
+  if (placed) {
+    if (kind !== "default" && kind !== "mrope") throw refused("default and mrope");
+    return { inverseFrequencies, axes: readAxes(scaling, headDim), attentionScaling: 1 };
+  }
   switch (kind) {
     case "default":
       break;
@@ -41,12 +58,25 @@ export function readRope(text: ConfigReader, headDim: number): RopeSpec {
     case "su":
       return longRope(inverseFrequencies, text, scaling);
     default:
-      throw scaling.refuse(
-        scaling.has("rope_type") ? "rope_type" : "type",
-        "default, linear, llama3 and longrope are supported",
-      );
+      throw refused("default, linear, llama3 and longrope");
   }
   return { inverseFrequencies, attentionScaling: 1 };
+}
+
+/** M-RoPE in blocks: so many frequencies by time, row and column in turn, then from the start. */
+function readAxes(scaling: ConfigReader, headDim: number): number[] {
+  const given = scaling.raw("mrope_section") ?? [16, 24, 24];
+  const counts = Array.isArray(given) ? given : [];
+  const axes = counts.flatMap((count: unknown, block) =>
+    Array.from({ length: Number.isSafeInteger(count) ? Number(count) : 0 }, () => block % 3),
+  );
+  if (axes.length !== headDim / 2 || new Set(axes).size !== 3) {
+    throw scaling.refuse(
+      "mrope_section",
+      `numbers of frequencies by time, row and column, ${headDim / 2} in all, are needed`,
+    );
+  }
+  return axes;
 }
 
 function longRope(plain: Float64Array, text: ConfigReader, scaling: ConfigReader): RopeSpec {
@@ -84,6 +114,21 @@ function scaleLlama3(frequencies: Float64Array, scaling: ConfigReader): void {
     const smooth = (context / wavelength - low) / (high - low);
     frequencies[i] = ((1 - smooth) * frequency) / factor + smooth * frequency;
   });
+}
+
+/**
+ * The rotation of a vision tower's heads by row and column: the first half of the frequencies turns by
+ * the row, the second, alike, by the column.
+ */
+export function axialRope(headDim: number, theta: number): RopeSpec {
+  const half = headDim / 2;
+  const quarter = half / 2;
+  const places = Array.from({ length: half }, (_, i) => i);
+  return {
+    inverseFrequencies: Float64Array.from(places, (i) => 1 / theta ** ((2 * (i % quarter)) / half)),
+    axes: places.map((i) => (i < quarter ? 0 : 1)),
+    attentionScaling: 1,
+  };
 }
 
 /** Where rows stand, for each axis that positions have: [axes][rows]. */

@@ -1,4 +1,5 @@
 import type { LocatedTensor } from "../checkpoint/weights.ts";
+import { ModelError } from "../errors.ts";
 import type { WeightRows } from "../graph/onnx.ts";
 
 /** A weight matrix [out, in] with its optional bias [out]; fused ones are rows of a larger tensor. */
@@ -56,6 +57,51 @@ export interface VisionSpec {
   readonly postNorm: LayerNormWeights | undefined;
 }
 
+/** A norm over rows: with a bias LayerNorm, without one RMSNorm. */
+export interface NormWeights {
+  readonly weight: LocatedTensor;
+  readonly bias?: LocatedTensor | undefined;
+}
+
+/** One pre-norm layer of a tower for pictures of any size. */
+export interface NativeLayerWeights {
+  readonly norm1: NormWeights;
+  readonly query: LinearWeights;
+  readonly key: LinearWeights;
+  readonly value: LinearWeights;
+  readonly out: LinearWeights;
+  readonly norm2: NormWeights;
+  /** Only in a gated MLP. */
+  readonly gate?: LinearWeights | undefined;
+  readonly up: LinearWeights;
+  readonly down: LinearWeights;
+  /** Patches attend within their window, else over the whole picture. */
+  readonly windowed: boolean;
+}
+
+/**
+ * A vision tower for pictures of any size: patches turn by their row and column. Squares of `merge`
+ * patches a side stay together, one after another; a patch may cover several frames.
+ */
+export interface NativeVisionSpec {
+  readonly hiddenSize: number;
+  readonly heads: number;
+  /** Pixels along a patch's side, and frames that it covers. */
+  readonly patchSize: number;
+  readonly patchFrames: number;
+  /** Patches along the side of the square that becomes one token. */
+  readonly merge: number;
+  /** Tokens along the side of an attention window. */
+  readonly windowSide: number;
+  readonly normEps: number;
+  readonly activation: Activation;
+  /** Of a head: axis 0 is the row, axis 1 the column. */
+  readonly rope: RopeSpec;
+  /** [hidden, 3, frames, patch, patch], with or without a bias. */
+  readonly patchEmbedding: LinearWeights;
+  readonly layers: readonly NativeLayerWeights[];
+}
+
 /** Two linear layers with an activation between: vision width to decoder width. */
 export interface ProjectorSpec {
   readonly first: LinearWeights;
@@ -107,6 +153,14 @@ export type ConnectorSpec =
       readonly linear: LinearWeights;
     };
 
+/** How the squares of patches of a tower for any size become video tokens. */
+export interface MergerSpec {
+  /** Qwen2.5-VL: norm of each patch, the square side by side in one vector, MLP. */
+  readonly kind: "merge-mlp";
+  readonly norm: NormWeights;
+  readonly projector: ProjectorSpec;
+}
+
 /**
  * What the model's own processor writes in place of a video. The placeholder token is repeated for
  * every video token; all other words and tokens are text.
@@ -136,7 +190,8 @@ export type FrameProcessor =
   | "llava-next-video"
   | "llava-onevision"
   | "internvl"
-  | "smolvlm";
+  | "smolvlm"
+  | "qwen2-5-vl";
 
 /** One layer of a Llama-style decoder (Llama, Qwen2, Qwen3). */
 export interface DecoderLayerWeights {
@@ -186,8 +241,15 @@ export interface DecoderSpec {
   readonly head: LocatedTensor;
 }
 
-/** A model as the engine needs it: sizes, and where each weight lies. No file is read for it again. */
-export interface ModelSpec {
+/**
+ * M-RoPE (Qwen2-VL, arXiv 2409.12191): a text token has one position on all axes, a video token
+ * those of its time, row and column.
+ */
+export interface VideoPositions {
+  readonly tokensPerSecond: number;
+}
+
+interface CommonSpec {
   readonly family: string;
   /** `model_type` of config.json. */
   readonly modelType: string;
@@ -195,8 +257,6 @@ export interface ModelSpec {
   readonly root: string;
   /** Every tensor of the checkpoint, used or not. */
   readonly tensors: ReadonlyMap<string, LocatedTensor>;
-  readonly vision: VisionSpec;
-  readonly connector: ConnectorSpec;
   /** Frames sampled from a clip. */
   readonly frames: number;
   readonly frameProcessor: FrameProcessor;
@@ -204,6 +264,33 @@ export interface ModelSpec {
   /** Tokens that end an answer. */
   readonly endTokenIds: readonly number[];
   readonly decoder: DecoderSpec;
+  /** Absent: every token stands at its number in the prompt. */
+  readonly videoPositions?: VideoPositions | undefined;
+}
+
+/** A model whose frames all come in one size. */
+export interface SquareModelSpec extends CommonSpec {
+  readonly vision: VisionSpec;
+  readonly connector: ConnectorSpec;
+}
+
+/** A model whose tower takes pictures of any size. */
+export interface NativeModelSpec extends CommonSpec {
+  readonly vision: NativeVisionSpec;
+  readonly connector: MergerSpec;
+}
+
+/** A model as the engine needs it: sizes, and where each weight lies. No file is read for it again. */
+export type ModelSpec = SquareModelSpec | NativeModelSpec;
+
+export function isNative(spec: ModelSpec): spec is NativeModelSpec {
+  return "merge" in spec.vision;
+}
+
+/** Extents of a prepared frame, in pixels. */
+export interface PictureSize {
+  readonly width: number;
+  readonly height: number;
 }
 
 /** Patches along one side of a frame. */
@@ -222,8 +309,15 @@ export function poolingOf(spec: ModelSpec, frames: number): PoolingSpec | undefi
   return { ...pooling, frames };
 }
 
-/** Extents of the token grid that a clip of `frames` frames becomes. */
-export function tokenGrid(spec: ModelSpec, frames: number): PoolingSpec {
+/**
+ * Extents of the token grid that a clip of `frames` frames becomes. Where a token covers several
+ * frames, the grid's are as many as the groups of them.
+ *
+ * @param picture of the prepared frames; needed by a model for pictures of any size.
+ * @throws ModelError when the picture cannot be cut into whole tokens.
+ */
+export function tokenGrid(spec: ModelSpec, frames: number, picture?: PictureSize): PoolingSpec {
+  if (isNative(spec)) return nativeGrid(spec, frames, picture);
   const { vision, connector } = spec;
   const side = patchSide(vision);
   const square = (extent: number) => ({ frames, rows: extent, columns: extent });
@@ -241,6 +335,32 @@ export function tokenGrid(spec: ModelSpec, frames: number): PoolingSpec {
     case "shuffle-linear":
       return square(side / connector.factor);
   }
+}
+
+function nativeGrid(
+  { vision }: NativeModelSpec,
+  frames: number,
+  picture?: PictureSize,
+): PoolingSpec {
+  if (picture === undefined) throw new Error("the token grid follows the picture's size");
+  const side = tokenSide(vision);
+  const { width, height } = picture;
+  if (width % side !== 0 || height % side !== 0 || width === 0 || height === 0) {
+    throw new ModelError(
+      `frames are prepared as ${width} x ${height} pixels, which are no whole tokens of ${side} x ${side}; ` +
+        "do the processor's patch_size and merge_size agree with config.json?",
+    );
+  }
+  return {
+    frames: Math.ceil(frames / vision.patchFrames),
+    rows: height / side,
+    columns: width / side,
+  };
+}
+
+/** Pixels along the side of the square that a token of a tower for any size covers. */
+export function tokenSide({ patchSize, merge }: NativeVisionSpec): number {
+  return patchSize * merge;
 }
 
 /** Video tokens after the last frame's that belong to no frame: LLaVA-OneVision's newline. */

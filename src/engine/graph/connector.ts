@@ -1,4 +1,4 @@
-import { type ModelSpec, type ProjectorSpec, patchSide } from "../families/spec.ts";
+import { type ProjectorSpec, patchSide, type SquareModelSpec } from "../families/spec.ts";
 import { activate, layerNorm, linear, reshape, transpose } from "./blocks.ts";
 import { Graph, type Value } from "./onnx.ts";
 
@@ -13,7 +13,7 @@ const NORM_EPS = 1e-5;
  * dropped where the model drops it; for a model that ends a video with a token of its own, newline
  * [d].
  */
-export function connectorGraph(spec: ModelSpec): Uint8Array {
+export function connectorGraph(spec: SquareModelSpec): Uint8Array {
   const { vision, connector } = spec;
   const width = spec.decoder.hiddenSize;
   const side = patchSide(vision);

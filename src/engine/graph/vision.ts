@@ -1,4 +1,4 @@
-import type { ModelSpec, VisionLayerWeights } from "../families/spec.ts";
+import type { SquareModelSpec, VisionLayerWeights } from "../families/spec.ts";
 import { activate, layerNorm, linear, reshape, transpose } from "./blocks.ts";
 import { Graph, type Value } from "./onnx.ts";
 
@@ -7,7 +7,7 @@ import { Graph, type Value } from "./onnx.ts";
  * Input: pixels [T, 3, H, W], normalised. Output: x [T, tokens, hidden], the class token first where
  * there is one.
  */
-export function patchGraph(spec: ModelSpec): Uint8Array {
+export function patchGraph(spec: SquareModelSpec): Uint8Array {
   const { vision } = spec;
   const { imageSize, patchSize, hiddenSize } = vision;
   const g = new Graph(spec.root);
@@ -33,7 +33,7 @@ export function patchGraph(spec: ModelSpec): Uint8Array {
 }
 
 /** One encoder layer: x [T, tokens, hidden] to y of the same shape; frames do not see each other. */
-export function visionLayerGraph(spec: ModelSpec, layer: VisionLayerWeights): Uint8Array {
+export function visionLayerGraph(spec: SquareModelSpec, layer: VisionLayerWeights): Uint8Array {
   const { vision } = spec;
   const { hiddenSize, heads } = vision;
   const headDim = hiddenSize / heads;

@@ -1,9 +1,12 @@
 import { ModelError } from "../errors.ts";
 import {
+  isNative,
   type ModelSpec,
+  type PictureSize,
   type PoolingSpec,
   patchSide,
   poolingOf,
+  type SquareModelSpec,
   tokenGrid,
   trailingTokens,
 } from "../families/spec.ts";
@@ -19,6 +22,7 @@ import {
 import { patchGraph, visionLayerGraph } from "../graph/vision.ts";
 import type { EngineSettings } from "../jobs.ts";
 import { keepsHead } from "./budget.ts";
+import { NativeTower, nativeMultiplyAdds } from "./native-tower.ts";
 import { measurePace } from "./pace.ts";
 import { poolTokens } from "./pooling.ts";
 import { chooseProvider } from "./provider.ts";
@@ -57,6 +61,7 @@ export class OpenModel {
   readonly #attention = new Map<string, Session>();
   readonly #unembedding = new Map<Unembedding, Session>();
   #vision: VisionSessions | undefined;
+  #tower: NativeTower | undefined;
 
   private constructor(
     spec: ModelSpec,
@@ -109,7 +114,12 @@ export class OpenModel {
 
   /** Opens ahead what the first run needs besides the decoder's layers. */
   async warm(): Promise<void> {
-    await this.#openVision();
+    const { spec } = this;
+    if (isNative(spec)) {
+      this.#tower ??= await NativeTower.open(spec, (graph) => this.#openGraph(graph));
+    } else {
+      await this.#openVision(spec);
+    }
     await this.unembedding("head");
     await this.pace();
   }
@@ -148,7 +158,8 @@ export class OpenModel {
   /**
    * Frames to video tokens: tower, connector, pooling.
    *
-   * @param pixels [frames, 3, side, side], normalised.
+   * @param pixels [frames, 3, height, width], normalised.
+   * @param picture their size, where the model takes any.
    * @returns tokens [video tokens, d], frame-major, then row, then column, then those that belong to
    *   no frame; the grid of the frames' tokens; features [frames, kept tokens, d] before what
    *   averages over time.
@@ -157,11 +168,19 @@ export class OpenModel {
     pixels: Float32Array,
     frames: number,
     progress: VisionProgress,
+    picture?: PictureSize,
   ): Promise<{ tokens: Float32Array; features: Float32Array; grid: PoolingSpec }> {
-    const { vision } = this.spec;
-    const pooling = poolingOf(this.spec, frames);
-    const grid = tokenGrid(this.spec, frames);
-    const sessions = await this.#openVision();
+    const { spec } = this;
+    if (isNative(spec)) {
+      if (picture === undefined) throw new Error("this model's pictures have a size of their own");
+      this.#tower ??= await NativeTower.open(spec, (graph) => this.#openGraph(graph));
+      const found = await this.#tower.videoTokens(pixels, frames, picture, progress);
+      return { ...found, features: found.tokens };
+    }
+    const { vision } = spec;
+    const pooling = poolingOf(spec, frames);
+    const grid = tokenGrid(spec, frames);
+    const sessions = await this.#openVision(spec);
     const count = visionTokens(vision);
     const batch = Math.max(1, Math.floor(VISION_SCORES / (vision.heads * count * count)));
     const pixelsPerFrame = 3 * vision.imageSize * vision.imageSize;
@@ -204,12 +223,16 @@ export class OpenModel {
         : [this.#vision.patches, ...this.#vision.layers, this.#vision.connector]),
     ];
     for (const session of sessions) await session.release();
+    await this.#tower?.release();
   }
 
-  async #openVision(): Promise<VisionSessions> {
+  #openGraph(graph: Uint8Array): Promise<Session> {
+    return Session.open(graph, this.spec.root, this.#options);
+  }
+
+  async #openVision(spec: SquareModelSpec): Promise<VisionSessions> {
     if (this.#vision !== undefined) return this.#vision;
-    const { spec } = this;
-    const open = (graph: Uint8Array) => Session.open(graph, spec.root, this.#options);
+    const open = (graph: Uint8Array) => this.#openGraph(graph);
     const layers: Session[] = [];
     for (const layer of spec.vision.layers) layers.push(await open(visionLayerGraph(spec, layer)));
     this.#vision = {
@@ -235,8 +258,14 @@ export function decoderBytes(spec: ModelSpec): number {
   return total + embedding.length + (head === embedding ? 0 : head.length);
 }
 
-/** Multiply-adds of the vision tower over some frames. */
-export function visionMultiplyAdds(vision: ModelSpec["vision"], frames: number): number {
+/**
+ * Multiply-adds of the vision tower over some frames.
+ *
+ * @param picture their prepared size, where the model takes any.
+ */
+export function visionMultiplyAdds(spec: ModelSpec, frames: number, picture?: PictureSize): number {
+  if (isNative(spec)) return nativeMultiplyAdds(spec, tokenGrid(spec, frames, picture));
+  const { vision } = spec;
   const tokens = visionTokens(vision);
   const perLayer = vision.layers.map(({ query, key, value, out, up, down }) =>
     [query, key, value, out, up, down].reduce(
@@ -249,7 +278,7 @@ export function visionMultiplyAdds(vision: ModelSpec["vision"], frames: number):
 }
 
 /** Tokens of one frame inside the tower: its patches, and the class token where there is one. */
-function visionTokens(vision: ModelSpec["vision"]): number {
+function visionTokens(vision: SquareModelSpec["vision"]): number {
   return patchSide(vision) ** 2 + (vision.classEmbedding === undefined ? 0 : 1);
 }
 
