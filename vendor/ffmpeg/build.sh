@@ -56,22 +56,24 @@ sed -i 's/ -pthread//g; s/ -sPTHREAD_POOL_SIZE=4//g; s|^prefix=.*|prefix=../out|
 
 # FFmpeg. Its own WebAssembly routines need a newer clang; the compiler's vectoriser does well.
 mkdir -p ffmpeg-build && cd ffmpeg-build
-[ -f ffbuild/config.mak ] || PKG_CONFIG_LIBDIR=../out/lib/pkgconfig ../ffmpeg-8.1.2/configure \
-  --enable-cross-compile --target-os=none --arch=wasm32 --cc=emcc --cxx=em++ --ar=emar \
-  --ranlib=emranlib --nm=llvm-nm-14 --pkg-config=pkg-config --pkg-config-flags=--static \
-  --prefix=../out --extra-cflags="-I../out/include -msimd128 -fmacro-prefix-map=$work/=" \
-  --extra-ldflags=-L../out/lib --optflags=-O3 \
-  --disable-everything --disable-autodetect --disable-programs --disable-doc \
-  --disable-debug --disable-network --disable-avdevice --disable-avfilter --disable-swresample \
-  --disable-pthreads --disable-simd128 --disable-runtime-cpudetect --disable-stripping \
-  --disable-unstable --enable-zlib --enable-libdav1d \
-  --enable-demuxer=mov,matroska,avi,gif,image_png_pipe,image_jpeg_pipe,image_webp_pipe,image_bmp_pipe \
-  --enable-decoder=h264,hevc,vp8,vp9,libdav1d,mpeg4,msmpeg4v1,msmpeg4v2,msmpeg4v3,mpeg1video,mpeg2video,h263,mjpeg,prores,ffv1,rawvideo,gif,png,webp,bmp \
-  --enable-parser=h264,hevc,vp8,vp9,av1,mpeg4video,mpegvideo,h263,mjpeg,png,webp,gif,bmp \
-  --enable-bsf=extract_extradata,mpeg4_unpack_bframes,vp9_superframe_split
-# WebAssembly's own instructions, which configure does not know of: loads at any address, 64-bit
-# arithmetic, counting zero bits.
-sed -i -E 's/^(#define HAVE_FAST_(UNALIGNED|64BIT|CLZ)) 0/\1 1/' config.h
+if [ ! -f ffbuild/config.mak ]; then
+  PKG_CONFIG_LIBDIR=../out/lib/pkgconfig ../ffmpeg-8.1.2/configure \
+    --enable-cross-compile --target-os=none --arch=wasm32 --cc=emcc --cxx=em++ --ar=emar \
+    --ranlib=emranlib --nm=llvm-nm-14 --pkg-config=pkg-config --pkg-config-flags=--static \
+    --prefix=../out --extra-cflags="-I../out/include -msimd128 -fmacro-prefix-map=$work/=" \
+    --extra-ldflags=-L../out/lib --optflags=-O3 \
+    --disable-everything --disable-autodetect --disable-programs --disable-doc \
+    --disable-debug --disable-network --disable-avdevice --disable-avfilter --disable-swresample \
+    --disable-pthreads --disable-simd128 --disable-runtime-cpudetect --disable-stripping \
+    --disable-unstable --enable-zlib --enable-libdav1d \
+    --enable-demuxer=mov,matroska,avi,gif,image_png_pipe,image_jpeg_pipe,image_webp_pipe,image_bmp_pipe \
+    --enable-decoder=h264,hevc,vp8,vp9,libdav1d,mpeg4,msmpeg4v1,msmpeg4v2,msmpeg4v3,mpeg1video,mpeg2video,h263,mjpeg,prores,ffv1,rawvideo,gif,png,webp,bmp \
+    --enable-parser=h264,hevc,vp8,vp9,av1,mpeg4video,mpegvideo,h263,mjpeg,png,webp,gif,bmp \
+    --enable-bsf=extract_extradata,mpeg4_unpack_bframes,vp9_superframe_split
+  # WebAssembly's own instructions, which configure does not know of: loads at any address, 64-bit
+  # arithmetic, counting zero bits.
+  sed -i -E 's/^(#define HAVE_FAST_(UNALIGNED|64BIT|CLZ)) 0/\1 1/' config.h
+fi
 make -j "$jobs" install
 cd ..
 
