@@ -1,3 +1,4 @@
+import { cellIndex, tokenOfCell } from "../src/runs/grid.ts";
 import type { Context } from "./context.ts";
 import { el, onWidth, setAttributes } from "./dom.ts";
 import { CanvasPen, type Pen } from "./pen.ts";
@@ -162,12 +163,18 @@ export class FrameStrip {
 
   /** Top left corner and size of a video token's cell; the grid covers the crop alone. */
   #cell(token: number, layout: Layout): { x: number; y: number; width: number; height: number } {
+    const grid = this.#context.store.map?.grid;
+    return this.#place(grid === undefined ? token : cellIndex(grid, token), layout);
+  }
+
+  /** The same of a cell of the grid. */
+  #place(cell: number, layout: Layout): { x: number; y: number; width: number; height: number } {
     const { run, map } = this.#context.store;
     const grid = map?.grid ?? { frames: 0, rows: 1, columns: 1 };
     const perFrame = Math.max(1, grid.rows * grid.columns);
     const frames = run?.video.frames.length ?? grid.frames;
     // A family may pool several sampled frames into one grid frame: shown on the first of them.
-    const gridFrame = Math.floor(token / perFrame);
+    const gridFrame = Math.floor(cell / perFrame);
     const frame = grid.frames === 0 ? 0 : Math.floor((gridFrame * frames) / grid.frames);
     const { x, y } = this.#frameAt(frame, layout);
     const scaleX = layout.frameWidth / Math.max(1, run?.video.width ?? 1);
@@ -175,7 +182,7 @@ export class FrameStrip {
     const crop = run?.video.crop ?? { x: 0, y: 0, width: 1, height: 1 };
     const width = (crop.width * scaleX) / grid.columns;
     const height = (crop.height * scaleY) / grid.rows;
-    const inFrame = token % perFrame;
+    const inFrame = cell % perFrame;
     return {
       x: x + crop.x * scaleX + (inFrame % grid.columns) * width,
       y: y + crop.y * scaleY + Math.floor(inFrame / grid.columns) * height,
@@ -190,7 +197,7 @@ export class FrameStrip {
     if (map === null || run === null || map.grid.frames === 0) return;
     const tokens = map.videoPositions.length;
     const overlay = this.#overlay;
-    const first = this.#cell(0, layout);
+    const first = this.#place(0, layout);
     const gridColor = theme.dark ? "rgba(255,255,255,0.28)" : "rgba(0,0,0,0.28)";
     const words = overlay?.word !== undefined && first.width >= MIN_CELL_FOR_WORDS;
     const size = Math.max(7, Math.min(11, first.width / 4.2));
@@ -214,7 +221,7 @@ export class FrameStrip {
     }
     const cells = map.grid.rows * map.grid.columns;
     for (let frame = 0; frame < map.grid.frames; frame += 1) {
-      const { x, y, width, height } = this.#cell(frame * cells, layout);
+      const { x, y, width, height } = this.#place(frame * cells, layout);
       const right = x + width * map.grid.columns;
       const bottom = y + height * map.grid.rows;
       if (width >= 5) {
@@ -249,11 +256,11 @@ export class FrameStrip {
     if (layout === null || map === null) return -1;
     const cells = map.grid.rows * map.grid.columns;
     for (let frame = 0; frame < map.grid.frames; frame += 1) {
-      const { x, y, width, height } = this.#cell(frame * cells, layout);
+      const { x, y, width, height } = this.#place(frame * cells, layout);
       const column = Math.floor((event.offsetX - x) / width);
       const row = Math.floor((event.offsetY - y) / height);
       if (column < 0 || row < 0 || column >= map.grid.columns || row >= map.grid.rows) continue;
-      return frame * cells + row * map.grid.columns + column;
+      return tokenOfCell(map.grid, frame * cells + row * map.grid.columns + column);
     }
     return -1;
   }
@@ -294,6 +301,7 @@ export class FrameStrip {
     const grid = store.map?.grid;
     if (grid === undefined || grid.frames === 0) return;
     const cells = grid.rows * grid.columns;
+    const from = cellIndex(grid, this.#cursor);
     const moves: Readonly<Record<string, number>> = {
       ArrowRight: 1,
       ArrowLeft: -1,
@@ -301,8 +309,8 @@ export class FrameStrip {
       ArrowUp: -grid.columns,
       PageDown: cells,
       PageUp: -cells,
-      Home: -this.#cursor,
-      End: grid.frames * cells - 1 - this.#cursor,
+      Home: -from,
+      End: grid.frames * cells - 1 - from,
     };
     if (event.key === "Escape") {
       store.chooseToken(null);
@@ -311,8 +319,9 @@ export class FrameStrip {
     const move = Object.hasOwn(moves, event.key) ? moves[event.key] : undefined;
     if (move === undefined && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    const target = this.#cursor + (move ?? 0);
-    if (target >= 0 && target < grid.frames * cells) this.#cursor = target;
+    const target = from + (move ?? 0);
+    const found = target < grid.frames * cells ? tokenOfCell(grid, target) : -1;
+    if (target >= 0 && found >= 0) this.#cursor = found;
     store.chooseToken(store.map?.videoPositions[this.#cursor] ?? null);
   }
 

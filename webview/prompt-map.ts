@@ -1,4 +1,5 @@
 import type { RunTokens } from "../src/runs/events.ts";
+import { type Cell, cellCount, cellOf } from "../src/runs/grid.ts";
 
 /** What kind of group colours a position: the most specific one it belongs to. */
 export const GROUP_KINDS = [
@@ -21,20 +22,13 @@ export interface PromptPosition {
   readonly groups: readonly string[];
 }
 
-/** Where a video token lies: frame, row and column of the grid. */
-export interface Cell {
-  readonly frame: number;
-  readonly row: number;
-  readonly column: number;
-}
-
 /** The prompt's positions, laid out for drawing: text tokens in order, video tokens by grid cell. */
 export interface PromptMap {
   readonly length: number;
   readonly text: readonly PromptPosition[];
   /** Grid as the run says it, or all zeros when it does not fit the video positions. */
   readonly grid: RunTokens["grid"];
-  /** Position of video token v (frame-major, row, column). */
+  /** Position of video token v, in the order of the prompt. */
   readonly videoPositions: Int32Array;
   /** Video token at a position, or -1; shape [length]. */
   readonly videoIndex: Int32Array;
@@ -80,8 +74,9 @@ export function promptMap(tokens: RunTokens): PromptMap {
       for (let position = start; position < end; position += 1) video.push(position);
     }
   }
-  const { frames, rows, columns } = tokens.grid;
-  const inFrames = frames * rows * columns <= video.length ? frames * rows * columns : 0;
+  const { frames, rows, columns, cells: placed } = tokens.grid;
+  const inGrid = placed === undefined || placed.every((cell) => cell < frames * rows * columns);
+  const inFrames = inGrid && cellCount(tokens.grid) <= video.length ? cellCount(tokens.grid) : 0;
   // A model may end its video with tokens that belong to no frame: they have no cell.
   const videoPositions = Int32Array.from(inFrames > 0 ? video.slice(0, inFrames) : video);
   const videoIndex = new Int32Array(length).fill(-1);
@@ -124,12 +119,7 @@ export function promptMap(tokens: RunTokens): PromptMap {
     cellAt: (position) => {
       const index = videoIndex[position] ?? -1;
       if (index < 0 || cells === 0) return undefined;
-      const inFrame = index % cells;
-      return {
-        frame: Math.floor(index / cells),
-        row: Math.floor(inFrame / grid.columns),
-        column: inFrame % grid.columns,
-      };
+      return cellOf(grid, index);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { positionsOf } from "../prompts/groups.ts";
 import type { LensReading, RunEvent, RunTokens } from "../runs/events.ts";
+import { cellOf, tokenOfCell } from "../runs/grid.ts";
 import { UsageError } from "./arguments.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
@@ -85,12 +86,9 @@ function lensTokens(
 ): LensLayer["tokens"] {
   const k = ids.shape[1] ?? 0;
   const places = positionsOf(positions);
-  const perFrame = grid.rows * grid.columns;
   return Array.from({ length: ids.shape[0] ?? 0 }, (_, i) => ({
     position: places[i] ?? 0,
-    frame: Math.floor(i / perFrame),
-    row: Math.floor((i % perFrame) / grid.columns),
-    column: i % grid.columns,
+    ...cellOf(grid, i),
     top: Array.from({ length: k }, (_, rank) => {
       const id = ids.data[i * k + rank] ?? 0;
       return {
@@ -125,10 +123,9 @@ function printGrid(
     for (let row = 0; row < grid.rows; row++) {
       const at = (frame * grid.rows + row) * grid.columns;
       print(
-        `  ${words
-          .slice(at, at + grid.columns)
-          .map((word) => word.padEnd(width))
-          .join("")}`.trimEnd(),
+        `  ${Array.from({ length: grid.columns }, (_, column) =>
+          (words[tokenOfCell(grid, at + column)] ?? "").padEnd(width),
+        ).join("")}`.trimEnd(),
       );
     }
   }

@@ -25,6 +25,7 @@ import {
   type ModelSpec,
   type PictureSize,
   type PoolingSpec,
+  tokenCells,
   tokenGrid,
   tokenSide,
   trailingTokens,
@@ -156,7 +157,8 @@ function renderedRun(
 ): RenderedRun {
   const { spec } = model.open;
   const rendered = renderFor(model, item, times);
-  const grid = { ...tokenGrid(spec, frames, picture), trailing: trailingTokens(spec) };
+  const extents = tokenGrid(spec, frames, picture);
+  const grid = { ...extents, cells: tokenCells(spec, extents), trailing: trailingTokens(spec) };
   const tokens = tokenizePrompt(rendered, model.tokenizer, grid);
   const { groups, length } = tokens;
   const { layers, heads } = spec.decoder;

@@ -10,6 +10,8 @@ export interface TokenGrid {
   readonly frames: number;
   readonly rows: number;
   readonly columns: number;
+  /** Place of each frame token in that order, where they stand in another; default as it is. */
+  readonly cells?: readonly number[] | undefined;
   /** Video tokens after the frames' that belong to no frame; default none. */
   readonly trailing?: number | undefined;
 }
@@ -170,7 +172,12 @@ export function runTokens(tokens: PromptTokens): RunTokens {
     length: tokens.length,
     text: tokens.text,
     groups: [...tokens.groups].map(([name, positions]) => ({ name, spans: spansOf(positions) })),
-    grid: { frames: grid.frames, rows: grid.rows, columns: grid.columns },
+    grid: {
+      frames: grid.frames,
+      rows: grid.rows,
+      columns: grid.columns,
+      ...(grid.cells === undefined ? {} : { cells: [...grid.cells] }),
+    },
   };
 }
 

@@ -109,8 +109,11 @@ const tokens = z.object({
   text: z.array(textToken),
   /** METHODS' token groups; a position may be in several. */
   groups: z.array(tokenGroup),
-  /** Video tokens: frame-major, then row, then column. */
-  grid: z.object({ frames: count, rows: count, columns: count }),
+  /**
+   * Video tokens: frame-major, then row, then column; `cells` says the place of each in that order
+   * where they stand otherwise.
+   */
+  grid: z.object({ frames: count, rows: count, columns: count, cells: z.array(count).optional() }),
 });
 export type RunTokens = z.infer<typeof tokens>;
 

@@ -363,6 +363,19 @@ export function tokenSide({ patchSize, merge }: NativeVisionSpec): number {
   return patchSize * merge;
 }
 
+/**
+ * The cell, counted row by row and frame by frame, of each frame token of a clip, for a model whose
+ * tokens stand in another order; undefined for the others.
+ */
+export function tokenCells({ connector }: ModelSpec, grid: PoolingSpec): number[] | undefined {
+  if (connector.kind !== "shuffle-mlp" || connector.columnMajor !== true) return undefined;
+  const { frames, rows, columns } = grid;
+  return Array.from({ length: frames * rows * columns }, (_, token) => {
+    const inFrame = token % (rows * columns);
+    return token - inFrame + (inFrame % rows) * columns + Math.floor(inFrame / rows);
+  });
+}
+
 /** Video tokens after the last frame's that belong to no frame: LLaVA-OneVision's newline. */
 export function trailingTokens({ connector }: ModelSpec): number {
   return connector.kind === "mlp-resize" ? 1 : 0;
