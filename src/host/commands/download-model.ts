@@ -230,18 +230,19 @@ async function confirmed({
   bytes,
   missingBytes,
 }: DownloadPlan): Promise<boolean> {
-  const go = "Download";
   const there = bytes - missingBytes;
   const rest = there === 0 ? "" : ` (${formatBytes(there)} of it are in the cache)`;
-  const detail = [
-    `Size: ${formatBytes(bytes)}${rest}`,
-    `Licence: ${model.licence ?? "not stated"}${model.gated ? " (gated)" : ""}`,
-    `Family: ${family}, ${layers} layers, supported`,
-  ].join("\n");
-  const options = { modal: true, detail };
-  return (
-    (await vscode.window.showInformationMessage(`Download ${model.name}?`, options, go)) === go
-  );
+  const licence = `licence ${model.licence ?? "not stated"}${model.gated ? ", gated" : ""}`;
+  const go = {
+    label: "$(cloud-download) Download",
+    description: `${formatBytes(bytes)}${rest}`,
+    detail: `${licence} · ${family}, ${layers} layers, supported`,
+  };
+  const answer = await vscode.window.showQuickPick([go, { label: "Cancel" }], {
+    title: `Flowprobe: download ${model.name}?`,
+    ignoreFocusOut: true,
+  });
+  return answer === go;
 }
 
 function progressText({ phase, done, total, secondsLeft }: DownloadProgress): string {
