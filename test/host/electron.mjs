@@ -2,7 +2,7 @@
 import { tmpdir } from "node:os";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
-import { runTests } from "@vscode/test-electron";
+import { downloadAndUnzipVSCode, runTests } from "@vscode/test-electron";
 import { register } from "tsx/esm/api";
 
 register();
@@ -12,8 +12,16 @@ const { bundleInsideTests } = await import("./support/inside.ts");
 const { makeWorkspace } = await import("./support/window.ts");
 
 buildExtension();
+const vscodeExecutablePath = await downloadAndUnzipVSCode().catch((error) => {
+  console.error(
+    `VS Code could not be downloaded (${error.message}). This needs a network; ` +
+      "npm run test:host runs the same tests in a VS Code from npm.",
+  );
+  process.exit(1);
+});
 try {
   await runTests({
+    vscodeExecutablePath,
     extensionDevelopmentPath: ROOT,
     extensionTestsPath: await bundleInsideTests(),
     launchArgs: [
