@@ -1,4 +1,5 @@
 import { cellIndex, tokenOfCell } from "../src/runs/grid.ts";
+import { coveredFrames } from "../src/runs/token-frames.ts";
 import type { Context } from "./context.ts";
 import { el, onWidth, setAttributes } from "./dom.ts";
 import { CanvasPen, type Pen } from "./pen.ts";
@@ -150,15 +151,27 @@ export class FrameStrip {
       if (picture === null) pen.rect(x, y, layout.frameWidth, layout.frameHeight, theme.grid);
       else pen.picture(picture, x, y, layout.frameWidth, layout.frameHeight);
       pen.frame(x + 0.5, y + 0.5, layout.frameWidth - 1, layout.frameHeight - 1, theme.border);
+      const number = this.#gridNote(index) ?? `${index + 1}`;
       const caption =
         layout.frameWidth < 90 || frame.timestampSeconds === null
-          ? `${index + 1}`
-          : `${index + 1} · ${frame.timestampSeconds.toFixed(2)} s`;
+          ? number
+          : `${number} · ${frame.timestampSeconds.toFixed(2)} s`;
       pen.text(caption, x, y + layout.frameHeight + CAPTION / 2 + 1, {
         fill: theme.muted,
         size: 11,
       });
     });
+  }
+
+  /** Of a frame on which the tokens of several frames are drawn: which ones, as "5-6". */
+  #gridNote(index: number): string | undefined {
+    const { run, map } = this.#context.store;
+    const gridFrames = map?.grid.frames ?? 0;
+    const frames = run?.video.frames.length ?? 0;
+    if (gridFrames === 0 || frames <= gridFrames) return undefined;
+    const gridFrame = Math.floor(((index + 1) * gridFrames - 1) / frames);
+    if (Math.floor((gridFrame * frames) / gridFrames) !== index) return undefined;
+    return coveredFrames(gridFrame, gridFrames, frames).replace(/^Frames? /, "");
   }
 
   /** Top left corner and size of a video token's cell; the grid covers the crop alone. */

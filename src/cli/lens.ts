@@ -1,6 +1,7 @@
 import { positionsOf } from "../prompts/groups.ts";
-import type { LensReading, RunEvent, RunTokens } from "../runs/events.ts";
+import type { LensReading, RunEvent, RunEventOf, RunTokens } from "../runs/events.ts";
 import { cellOf, tokenOfCell } from "../runs/grid.ts";
+import { coveredFrames } from "../runs/token-frames.ts";
 import { UsageError } from "./arguments.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
@@ -43,7 +44,7 @@ export const lens: Command = {
     if (layer === undefined) {
       throw new UsageError(`--layer is ${shown + 1}; the model has layers 1-${layers.length}`);
     }
-    printGrid(only(events, "run.started").tokens, layer, (line) => terminal.print(line));
+    printGrid(only(events, "run.started"), layer, (line) => terminal.print(line));
     for (const { word, firstLayer, counts } of words) {
       const from = firstLayer === null ? "never" : `from layer ${firstLayer + 1}`;
       terminal.print(
@@ -111,7 +112,7 @@ function wordStory(word: string, layers: readonly LensLayer[]) {
 }
 
 function printGrid(
-  { grid }: RunTokens,
+  { video, tokens: { grid } }: RunEventOf<"run.started">,
   { layer, tokens }: LensLayer,
   print: (line: string) => void,
 ): void {
@@ -119,7 +120,7 @@ function printGrid(
   const width = Math.max(...words.map((word) => word.length)) + 1;
   print(`likeliest word of each patch after layer ${layer + 1}`);
   for (let frame = 0; frame < grid.frames; frame++) {
-    print(`frame ${frame + 1}`);
+    print(coveredFrames(frame, grid.frames, video.frames.length).toLowerCase());
     for (let row = 0; row < grid.rows; row++) {
       const at = (frame * grid.rows + row) * grid.columns;
       print(

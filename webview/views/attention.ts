@@ -9,7 +9,7 @@ import { Section } from "../section.ts";
 import type { ObservedBranch, Topic } from "../store.ts";
 import { heat } from "../theme.ts";
 import { MassPart } from "./mass.ts";
-import { describePosition, describeVideoToken } from "./token-text.ts";
+import { describePosition, describeVideoToken, nameGridFrame } from "./token-text.ts";
 
 /** Where a query token looks on the frames, by layer; and how attention is shared out by group. */
 export class AttentionView implements View {
@@ -225,7 +225,7 @@ export class AttentionView implements View {
     if (this.#scaleChoice === "all") this.#max = overall;
     this.#figure = {
       title: `Attention of ${describePosition(store, query)} to each frame`,
-      rows: Array.from({ length: grid.frames }, (_, frame) => `Frame ${frame + 1}`),
+      rows: Array.from({ length: grid.frames }, (_, frame) => nameGridFrame(store, frame)),
       layers,
       values,
       max: most,

@@ -1,3 +1,4 @@
+import { coveredFrames } from "../../src/runs/token-frames.ts";
 import { visibleToken } from "../dom.ts";
 import type { GroupKind } from "../prompt-map.ts";
 import type { Store } from "../store.ts";
@@ -19,7 +20,13 @@ export function describeVideoToken(store: Store, token: number): string {
   const position = store.map?.videoPositions[token];
   const cell = position === undefined ? undefined : store.map?.cellAt(position);
   if (position === undefined || cell === undefined) return `video token ${token}`;
-  return `Frame ${cell.frame + 1}, row ${cell.row + 1}, column ${cell.column + 1} (position ${position})`;
+  return `${nameGridFrame(store, cell.frame)}, row ${cell.row + 1}, column ${cell.column + 1} (position ${position})`;
+}
+
+/** The sampled frames that a frame of the token grid covers, in words. */
+export function nameGridFrame({ run, map }: Store, gridFrame: number): string {
+  const gridFrames = map?.grid.frames ?? 0;
+  return coveredFrames(gridFrame, gridFrames, run?.video.frames.length ?? gridFrames);
 }
 
 /** Any position in words. */
