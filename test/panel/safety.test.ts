@@ -77,7 +77,8 @@ test("progress, queue, cancelling, an engine that died and a failed run each say
   );
   await settled(page);
   assert.match(await seen(status), /Clean pass 3\/12, about 4.0 s left/);
-  assert.equal(await page.getByRole("progressbar").getAttribute("aria-valuenow"), "25");
+  const bar = page.getByRole("progressbar", { name: "Progress of the analysis" });
+  assert.equal(await bar.getAttribute("aria-valuenow"), "25");
   await page.getByRole("button", { name: "Cancel the analysis" }).click();
   await settled(page);
   assert.match(await seen(status), /Cancelling/);

@@ -45,6 +45,8 @@ export class PathwayFinder {
       this.#cancel,
     );
     this.element = el("div", { class: "finder" }, this.#form, this.#bar.element, this.#status);
+    // A view out of sight is not drawn at once; until it is, nothing runs.
+    for (const part of [this.#cancel, this.#bar.element, this.#status]) show(part, false);
   }
 
   /** Share to keep that is asked for next. */
