@@ -206,7 +206,7 @@ test("the flow map's stages are those the sweep's numbers give", async () => {
 test("dragging a pathway's range asks for it and shows edges left, probability and control", async () => {
   await page.locator("#view-pathways").scrollIntoViewIfNeeded();
   const low = page.getByLabel("Cross-frame, layers: first");
-  await page.locator("#view-pathways input[max=\"12\"]").first().waitFor();
+  await page.locator('#view-pathways input[max="12"]').first().waitFor();
   await low.focus();
   for (let i = 0; i < 3; i += 1) await page.keyboard.press("ArrowRight");
   await page.waitForTimeout(200);
