@@ -4,6 +4,7 @@ import { floats, floatsOf } from "../runtime/session.ts";
 import { type Bias, buildBias, hasBlockedRow, NO_KEY } from "./bias.ts";
 import type { ActiveBlocks, PositionSet } from "./plan.ts";
 import { complement, gatherBranchRows, gatherRows, range } from "./rows.ts";
+import { Scratch } from "./scratch.ts";
 
 /** How an attention is cut up: bounds memory, never the result. */
 export interface AttentionLimits {
@@ -73,6 +74,7 @@ export class LayerAttention {
   readonly #length: number;
   readonly #qWidth: number;
   readonly #kWidth: number;
+  readonly #scratch = new Scratch();
   /** Oldest first. */
   readonly #plans = new Map<string, KeyPlan>();
   #planValues = 0;
@@ -90,18 +92,19 @@ export class LayerAttention {
   /**
    * Causal attention of the clean run.
    *
-   * @returns context [S, heads · dim]; mass [heads, Q, K] when asked for.
+   * @param context receives the context of the S rows: [S, heads · dim], or longer.
+   * @returns mass [heads, Q, K] when asked for.
    */
   async clean(
     { q, k, v }: Projected,
     mass: MassRequest | undefined,
-  ): Promise<{ context: Float32Array; mass: Float32Array | undefined }> {
+    context: Float32Array,
+  ): Promise<Float32Array | undefined> {
     const session = await this.#model.attention({
       own: "none",
       weights: false,
       mass: mass !== undefined,
     });
-    const context = new Float32Array(this.#length * this.#qWidth);
     const total =
       mass && new Float32Array(this.#shape.heads * mass.queryGroupCount * mass.keyGroupCount);
     for (let first = 0; first < this.#length; first += this.#limits.rows) {
@@ -121,7 +124,7 @@ export class LayerAttention {
         });
       }
     }
-    return { context, mass: total };
+    return total;
   }
 
   /**
@@ -260,9 +263,9 @@ export class LayerAttention {
     const variant = ownRows === 0 ? "none" : merged ? "merged" : "apart";
     const session = await this.#model.attention({ own: variant, weights: false, mass: false });
     const count = branches.length;
-    const q = new Float32Array(count * queries.length * this.#qWidth);
-    const ko = new Float32Array(count * ownRows * this.#kWidth);
-    const vo = new Float32Array(ko.length);
+    const q = this.#scratch.take("q", count * queries.length * this.#qWidth);
+    const ko = this.#scratch.take("ko", count * ownRows * this.#kWidth);
+    const vo = this.#scratch.take("vo", ko.length);
     branches.forEach(({ before, own }, b) => {
       const dirty = before.positions;
       gatherBranchRows(clean.q, own.q, dirty, queries, this.#qWidth, q, b * queries.length);
@@ -270,7 +273,8 @@ export class LayerAttention {
       vo.set(own.v.subarray(0, ownRows * this.#kWidth), b * ownRows * this.#kWidth);
     });
     const sharedShape = [shared.length, this.#kWidth];
-    const outputs = await session.run({
+    const context = this.#scratch.take("context", q.length);
+    const inputs = {
       q: this.#tensor(q, count, queries.length),
       ks: floats(this.#rows(clean.k, shared, this.#kWidth), sharedShape),
       vs: floats(this.#rows(clean.v, shared, this.#kWidth), sharedShape),
@@ -281,8 +285,8 @@ export class LayerAttention {
             vo: floats(vo, [count, ownRows, this.#kWidth]),
           }),
       bias: floats(bias.data, bias.dims),
-    });
-    const context = floatsOf(outputs, "context");
+    };
+    await session.run(inputs, { context: this.#tensor(context, count, queries.length) });
     const size = queries.length * this.#qWidth;
     branches.forEach((branch, b) => {
       branch.context.set(context.subarray(b * size, (b + 1) * size), firstRow * this.#qWidth);

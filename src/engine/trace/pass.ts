@@ -1,7 +1,7 @@
 import { throwIfCancelled } from "../errors.ts";
 import { type Positions, promptTables } from "../families/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
-import { floats, floatsOf } from "../runtime/session.ts";
+import { floats } from "../runtime/session.ts";
 import {
   type AttentionLimits,
   type BranchRows,
@@ -12,6 +12,7 @@ import {
 import type { Patch } from "./interventions.ts";
 import type { BranchLayer, PlannedBranch } from "./plan.ts";
 import { gatherBranchRows, gatherRows } from "./rows.ts";
+import { Scratch } from "./scratch.ts";
 
 /** What is known after a layer; arrays are valid only until the observer returns. */
 export interface LayerState {
@@ -94,6 +95,7 @@ class Pass {
   readonly #qWidth: number;
   readonly #kWidth: number;
   readonly #attention: LayerAttention;
+  readonly #scratch = new Scratch();
   readonly #rope: { cos: Float32Array; sin: Float32Array };
   readonly #branches: BranchState[];
   #hidden: Float32Array;
@@ -139,17 +141,14 @@ class Pass {
       const projected = await this.#project(layer, chunk, withClean);
       clean ??= projected.clean;
       if (clean === undefined) throw new Error("the first chunk holds the clean rows");
-      const parts = chunk.map((b, i) => this.#branchRows(layer, b, projected.own[i]));
+      const { context, parts } = this.#contexts(layer, chunk, projected.own, withClean);
       if (withClean) this.#request.keepKeys?.(layer, "clean", clean);
       for (const [i, b] of chunk.entries()) {
         const own = projected.own[i];
         if (own !== undefined) this.#request.keepKeys?.(layer, b, own);
       }
-      let context: Float32Array | undefined;
       if (withClean) {
-        const attended = await this.#attention.clean(clean, this.#request.mass);
-        context = attended.context;
-        mass = attended.mass;
+        mass = await this.#attention.clean(clean, this.#request.mass, context);
         const { weightRows } = this.#request;
         if (weightRows !== undefined) weights = await this.#chosenWeights(clean, weightRows);
       }
@@ -161,7 +160,7 @@ class Pass {
         branchWeights.set(b, await this.#chosenWeights(clean, rows, part));
       }
       const done = await this.#finish(layer, chunk, parts, context);
-      if (withClean) next = done;
+      if (withClean) next = done.slice(0, this.#length * this.#width);
       this.#request.progress?.(layer, (index + 1) / chunks.length);
     }
     if (next === undefined) throw new Error("a layer has at least the clean rows");
@@ -200,9 +199,9 @@ class Pass {
       return { clean: undefined, own: chunk.map(() => ({ q: empty, k: empty, v: empty })) };
     }
     const { headDim } = this.#model.spec.decoder;
-    const x = new Float32Array(total * this.#width);
-    const cos = new Float32Array(total * headDim);
-    const sin = new Float32Array(total * headDim);
+    const x = this.#scratch.take("x", total * this.#width);
+    const cos = this.#scratch.take("cos", total * headDim);
+    const sin = this.#scratch.take("sin", total * headDim);
     if (withClean) {
       x.set(this.#hidden);
       cos.set(this.#rope.cos);
@@ -216,32 +215,56 @@ class Pass {
       gatherRows(this.#rope.sin, positions, headDim, sin, at);
       at += counts[i] ?? 0;
     }
-    const outputs = await this.#sessions(layer).projection.run({
-      x: floats(x, [total, this.#width]),
-      cos: floats(cos, [total, 1, headDim]),
-      sin: floats(sin, [total, 1, headDim]),
-    });
-    const q = floatsOf(outputs, "q");
-    const k = floatsOf(outputs, "k");
-    const v = floatsOf(outputs, "v");
+    // The first chunk's stay until the layer is done: all branches read the clean keys.
+    const own = withClean ? "first" : "further";
+    const q = this.#scratch.take(`q ${own}`, total * this.#qWidth);
+    const k = this.#scratch.take(`k ${own}`, total * this.#kWidth);
+    const v = this.#scratch.take(`v ${own}`, total * this.#kWidth);
+    await this.#sessions(layer).projection.run(
+      {
+        x: floats(x, [total, this.#width]),
+        cos: floats(cos, [total, 1, headDim]),
+        sin: floats(sin, [total, 1, headDim]),
+      },
+      {
+        q: floats(q, [total, this.#qWidth]),
+        k: floats(k, [total, this.#kWidth]),
+        v: floats(v, [total, this.#kWidth]),
+      },
+    );
     const slice = (first: number, count: number): Projected => ({
       q: q.subarray(first * this.#qWidth, (first + count) * this.#qWidth),
       k: k.subarray(first * this.#kWidth, (first + count) * this.#kWidth),
       v: v.subarray(first * this.#kWidth, (first + count) * this.#kWidth),
     });
     at = head;
-    const own = counts.map((count) => {
+    const slices = counts.map((count) => {
       at += count;
       return slice(at - count, count);
     });
-    return { clean: withClean ? slice(0, head) : undefined, own };
+    return { clean: withClean ? slice(0, head) : undefined, own: slices };
   }
 
-  #branchRows(layer: number, b: number, own: Projected | undefined): BranchRows {
-    const { before, computed, blocks } = layerOf(this.#branch(b).plan, layer);
-    if (own === undefined) throw new Error("every branch of a chunk was projected");
-    const context = new Float32Array(computed.positions.length * this.#qWidth);
-    return { before, computed, blocks, own, context };
+  /** Room for the context of a chunk's rows, the clean ones first, and each branch's part of it. */
+  #contexts(
+    layer: number,
+    chunk: readonly number[],
+    projected: readonly Projected[],
+    withClean: boolean,
+  ): { context: Float32Array; parts: BranchRows[] } {
+    const plans = chunk.map((b) => layerOf(this.#branch(b).plan, layer));
+    const head = withClean ? this.#length : 0;
+    const total = plans.reduce((sum, { computed }) => sum + computed.positions.length, head);
+    const context = this.#scratch.take("context", total * this.#qWidth);
+    let at = head * this.#qWidth;
+    const parts = plans.map(({ before, computed, blocks }, i) => {
+      const own = projected[i];
+      if (own === undefined) throw new Error("every branch of a chunk was projected");
+      const start = at;
+      at += computed.positions.length * this.#qWidth;
+      return { before, computed, blocks, own, context: context.subarray(start, at) };
+    });
+    return { context, parts };
   }
 
   async #chosenWeights(
@@ -261,56 +284,45 @@ class Pass {
     return this.#attention.weights(clean, rows, q, { before, blocks, rows: own });
   }
 
-  /** Output projection, MLP and patches; returns the clean rows when they are in the chunk. */
+  /** Output projection, MLP and patches; returns the chunk's rows, the clean ones first. */
   async #finish(
     layer: number,
     chunk: readonly number[],
     parts: readonly BranchRows[],
-    cleanContext: Float32Array | undefined,
-  ): Promise<Float32Array | undefined> {
-    const head = cleanContext === undefined ? 0 : this.#length;
+    context: Float32Array,
+  ): Promise<Float32Array> {
+    const width = this.#width;
+    const total = context.length / this.#qWidth;
     const counts = parts.map(({ computed }) => computed.positions.length);
-    const total = head + counts.reduce((sum, count) => sum + count, 0);
-    const x = new Float32Array(total * this.#width);
-    const context = new Float32Array(total * this.#qWidth);
-    if (cleanContext !== undefined) {
-      x.set(this.#hidden);
-      context.set(cleanContext);
-    }
+    const head = total - counts.reduce((sum, count) => sum + count, 0);
+    const x = this.#scratch.take("x", total * width);
+    if (head > 0) x.set(this.#hidden);
     let at = head;
     for (const [i, b] of chunk.entries()) {
       const part = parts[i];
       if (part === undefined) continue;
       const { rows } = this.#branch(b);
       const { before, computed } = part;
-      gatherBranchRows(
-        this.#hidden,
-        rows,
-        before.positions,
-        computed.positions,
-        this.#width,
-        x,
-        at,
-      );
-      context.set(part.context, at * this.#qWidth);
+      gatherBranchRows(this.#hidden, rows, before.positions, computed.positions, width, x, at);
       at += counts[i] ?? 0;
     }
-    const outputs = await this.#sessions(layer).residual.run({
-      x: floats(x, [total, this.#width]),
-      context: floats(context, [total, this.#qWidth]),
-    });
-    const y = floatsOf(outputs, "y");
+    const y = this.#scratch.take("y", total * width);
+    await this.#sessions(layer).residual.run(
+      { x: floats(x, [total, width]), context: floats(context, [total, this.#qWidth]) },
+      { y: floats(y, [total, width]) },
+    );
     at = head;
     for (const [i, b] of chunk.entries()) {
       const count = counts[i] ?? 0;
       const state = this.#branch(b);
       const here = layerOf(state.plan, layer);
-      // A copy, so that the whole chunk's output is not kept alive.
-      state.rows = y.slice(at * this.#width, (at + count) * this.#width);
-      applyPatches(state.rows, here.computed.positions, here.patches, this.#width);
+      const rows = y.subarray(at * width, (at + count) * width);
+      if (state.rows.length === rows.length) state.rows.set(rows);
+      else state.rows = rows.slice();
+      applyPatches(state.rows, here.computed.positions, here.patches, width);
       at += count;
     }
-    return cleanContext === undefined ? undefined : y.slice(0, head * this.#width);
+    return y;
   }
 
   #state(
