@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { InputError } from "../engine/errors.ts";
 import { type AnalysisJob, type EngineSettings, PROVIDERS } from "../engine/jobs.ts";
+import { featureFolder } from "../engine/vision-cache/place.ts";
 import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
 import type { PromptItem } from "../prompts/item.ts";
 import { questionsAbout, selectQuestion } from "../prompts/select.ts";
@@ -47,6 +48,7 @@ export function engineSettings(args: ParsedArguments): EngineSettings {
     provider,
     threads: args.number("threads") ?? 0,
     memoryBudgetBytes: (args.number("memory-budget") ?? DEFAULT_BUDGET_GB) * GIGABYTE,
+    featureFolder: featureFolder(),
   };
 }
 

@@ -9,6 +9,7 @@ export function analysisReport(events: readonly RunEvent[], out: string): Record
     model: started.model,
     video: video.path,
     frames: video.frames,
+    featuresCached: video.featuresCached === true,
     prompt: started.prompt.text,
     tokens: Object.fromEntries(
       started.tokens.groups.map(({ name, spans }) => [
@@ -66,6 +67,9 @@ export class LayerTable {
     this.#print(
       `video     ${video.path}, frames ${indices} of ${video.frameCount}${video.order === undefined ? "" : `, ${video.order}`}`,
     );
+    if (video.featuresCached === true) {
+      this.#print("features  of the frames known from an earlier run; read from the cache");
+    }
     this.#print(`question  ${prompt.question}`);
     for (const { label, text } of prompt.options) {
       this.#print(`          (${label}) ${text}${label === prompt.answer ? "  <- right" : ""}`);

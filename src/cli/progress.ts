@@ -10,7 +10,8 @@ const PHASES: Readonly<Record<ProgressEvent["phase"], string>> = {
 };
 
 /** A progress event as one short line. */
-export function progressLine({ phase, done, total, secondsLeft }: ProgressEvent): string {
+export function progressLine({ phase, done, total, secondsLeft, cached }: ProgressEvent): string {
+  if (cached === true) return `${PHASES[phase]}: known from an earlier run`;
   const share = total > 0 ? Math.floor((100 * done) / total) : 0;
   const left =
     secondsLeft === undefined || secondsLeft < 2 ? "" : `, about ${duration(secondsLeft)} left`;

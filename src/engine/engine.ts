@@ -34,10 +34,13 @@ import {
   type PreparedRun,
   preparePrompt,
   prepareRun,
-  VisionCache,
 } from "./prepare.ts";
 import { OpenModel, visionMultiplyAdds } from "./runtime/model.ts";
+import { RUNTIME } from "./runtime/session.ts";
 import { forecastPasses, total } from "./trace/memory.ts";
+import { VisionCache } from "./vision-cache/cache.ts";
+import { visionIdentity } from "./vision-cache/key.ts";
+import { FeatureStore } from "./vision-cache/store.ts";
 
 /** What a checkpoint is: plain data, read without opening its graphs. */
 export interface ModelDescription {
@@ -86,7 +89,7 @@ function pictureOf(frame: RgbFrame): RunEventOf<"video.frames">["frames"][number
   return { mime: "image/png", base64: Buffer.from(png).toString("base64") };
 }
 
-/** Clips whose video tokens are kept. */
+/** Clips whose video tokens are kept in memory. */
 const CLIPS_KEPT = 4;
 
 /**
@@ -96,11 +99,14 @@ const CLIPS_KEPT = 4;
 export class Engine {
   readonly #settings: EngineSettings;
   #model: LoadedModel | undefined;
-  #cache = new VisionCache(CLIPS_KEPT);
+  readonly #cache: VisionCache;
   #prepared: PreparedRun | undefined;
 
   constructor(settings: EngineSettings) {
     this.#settings = settings;
+    const { featureFolder } = settings;
+    const store = featureFolder === undefined ? undefined : new FeatureStore(featureFolder);
+    this.#cache = new VisionCache(CLIPS_KEPT, store);
   }
 
   /**
@@ -138,6 +144,7 @@ export class Engine {
     const { providerNote } = model.open;
     if (providerNote !== undefined)
       sink({ type: "notice", level: "warning", message: providerNote });
+    for (const message of prepared.remarks) sink({ type: "notice", level: "info", message });
     this.#prepared = prepared;
     await this.#experiments(model, prepared, observer, run, sink, signal);
   }
@@ -215,7 +222,6 @@ export class Engine {
     const model = this.#model;
     this.#model = undefined;
     this.#prepared = undefined;
-    this.#cache = new VisionCache(CLIPS_KEPT);
     await model?.open.release();
   }
 
@@ -255,7 +261,9 @@ export class Engine {
       readChatTemplate(folder),
     ]);
     const open = await OpenModel.open(spec, this.#settings);
-    this.#model = { folder, open, tokenizer, images, chatTemplate, dtype: dtypeOf(spec) };
+    const identity = await visionIdentity(spec, `${open.provider} of ${RUNTIME}`);
+    const parts = { tokenizer, images, chatTemplate, dtype: dtypeOf(spec) };
+    this.#model = { folder, open, ...parts, visionIdentity: identity };
     return this.#model;
   }
 }

@@ -12,6 +12,8 @@ export interface EngineSettings {
   readonly threads: number;
   /** Upper bound of working memory beside the mapped weights, in bytes. */
   readonly memoryBudgetBytes: number;
+  /** Where video features are kept from run to run; absolute. Absent: in memory only. */
+  readonly featureFolder?: string | undefined;
 }
 
 /** A clip and how its frames are sampled. */

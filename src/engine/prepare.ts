@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { renderChat } from "../prompts/chat.ts";
 import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
@@ -9,7 +8,7 @@ import { type EventSink, RUN_FORMAT, RUN_FORMAT_VERSION, type RunEventOf } from 
 import { evenIndices } from "../video/even-indices.ts";
 import { partOfClip } from "../video/frame-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
-import { cropRectangle, type PixelValues, preparedSize, preprocess } from "../video/preprocess.ts";
+import { cropRectangle, preparedSize, preprocess } from "../video/preprocess.ts";
 import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
 import type { FrameRule, RgbFrame, SampledVideo } from "../video/types.ts";
 import type { Tokenizer } from "./checkpoint/tokenizer.ts";
@@ -33,6 +32,8 @@ import {
 import type { AnalysisJob, ClipSource, Observations } from "./jobs.ts";
 import type { OpenModel } from "./runtime/model.ts";
 import { range } from "./trace/rows.ts";
+import type { VisionCache } from "./vision-cache/cache.ts";
+import { featureKey } from "./vision-cache/key.ts";
 
 /** The usual logit lens. */
 const USUAL_LENS = { norm: true, unembedding: "head" } as const;
@@ -49,6 +50,8 @@ export interface LoadedModel {
   /** The checkpoint's own chat template, in Jinja; undefined when it has none. */
   readonly chatTemplate: string | undefined;
   readonly dtype: string;
+  /** What its video features depend on besides the pixels. */
+  readonly visionIdentity: string;
 }
 
 /** A clip and question as the decoder's input, and everything experiments need to know of them. */
@@ -56,34 +59,8 @@ export interface PreparedRun extends PreparedPrompt {
   readonly subject: Subject;
   readonly started: RunEventOf<"run.started">;
   readonly frames: readonly RgbFrame[];
-}
-
-/** Video tokens by content, so that a second question on a clip starts at the decoder. */
-export class VisionCache {
-  readonly #kept = new Map<string, { tokens: Float32Array; grid: PoolingSpec }>();
-  readonly #capacity: number;
-
-  /** @param capacity clips kept; the least recently used one goes first. */
-  constructor(capacity: number) {
-    this.#capacity = capacity;
-  }
-
-  /** The tokens of these pixels, computed only when they are not kept yet. */
-  async tokens(
-    { data, shape }: PixelValues,
-    compute: () => Promise<{ tokens: Float32Array; grid: PoolingSpec }>,
-  ): Promise<{ tokens: Float32Array; grid: PoolingSpec }> {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const key = createHash("sha256").update(shape.join("x")).update(bytes).digest("hex");
-    const known = this.#kept.get(key) ?? (await compute());
-    this.#kept.delete(key);
-    this.#kept.set(key, known);
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= this.#capacity) break;
-      this.#kept.delete(oldest);
-    }
-    return known;
-  }
+  /** What went otherwise than it should, without harm to the results. */
+  readonly remarks: readonly string[];
 }
 
 /** A prompt before its clip is looked at. */
@@ -281,11 +258,25 @@ export async function prepareRun(
     throwIfCancelled(signal);
     sink({ type: "progress", phase: "vision", done, total });
   };
-  const { tokens: video } = await cache.tokens(pixels, () =>
-    model.open.videoTokens(pixels.data, frames.length, tell, shape.picture),
+  const remarks: string[] = [];
+  const features = await cache.features(
+    featureKey(model.visionIdentity, pixels),
+    {
+      count: tokens.video.length,
+      width: model.open.spec.decoder.hiddenSize,
+      grid: [tokens.grid.frames, tokens.grid.rows, tokens.grid.columns],
+    },
+    async () => {
+      const { data } = pixels;
+      return (await model.open.videoTokens(data, frames.length, tell, shape.picture)).tokens;
+    },
+    (message) => remarks.push(message),
   );
+  if (features.cached) {
+    sink({ type: "progress", phase: "vision", done: 1, total: 1, cached: true });
+  }
   const embeddings = await model.open.embed(tokens.ids);
-  placeVideo(embeddings, tokens, video);
+  placeVideo(embeddings, tokens, features.tokens);
 
   const prompt = runPrompt(job.prompt, rendered, tokens);
   const truth = tokens.options.find(({ label }) => label === prompt.answer);
@@ -301,13 +292,17 @@ export async function prepareRun(
     },
     subject,
     frames,
+    remarks,
     started: {
       type: "run.started",
       format: RUN_FORMAT,
       version: RUN_FORMAT_VERSION,
       time: new Date().toISOString(),
       model: runModel(model, job, tokens.grid),
-      video: runVideo(sampled, frames, clip, model.images),
+      video: {
+        ...runVideo(sampled, frames, clip, model.images),
+        ...(features.cached ? { featuresCached: true } : {}),
+      },
       prompt,
       tokens: runTokens(tokens),
     },

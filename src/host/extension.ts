@@ -32,7 +32,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const sessions = new Sessions();
   const library = new RunLibrary(storage);
   const questions = new QuestionSource();
-  const engine = new EngineProcess(log);
+  const engine = new EngineProcess(log, context.globalStorageUri);
 
   const experimenter: Experimenter = new Experimenter(engine, {
     openLog: openRunLog,

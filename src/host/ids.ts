@@ -72,6 +72,7 @@ export const SETTINGS = {
   provider: "engine.provider",
   threads: "engine.threads",
   memoryBudget: "engine.memoryBudget",
+  keepFeatures: "engine.keepFeatures",
   window: "knockout.window",
   runsFolder: "runs.folder",
 } as const;

@@ -10,6 +10,8 @@ export interface Settings {
   /** Frames to sample; undefined leaves it to the model. */
   readonly frames: number | undefined;
   readonly engine: EngineSettings;
+  /** Whether video features are kept on the disk. */
+  readonly keepFeatures: boolean;
   /** Width of a knockout's window, in layers. */
   readonly window: number;
   /** Folder of new runs: relative, absolute, or empty for beside the video. */
@@ -37,6 +39,7 @@ export function readSettings(scope?: vscode.Uri): Settings {
       threads: Math.floor(number("threads", 0, 0)),
       memoryBudgetBytes: number("memoryBudget", 4, 0.25) * BYTES_PER_GB,
     },
+    keepFeatures: values.get<unknown>(SETTINGS.keepFeatures) !== false,
     window: Math.floor(number("window", 9, 1)),
     runsFolder: text("runsFolder"),
   };

@@ -77,6 +77,8 @@ const video = z.object({
   frames: z.array(sampledFrame),
   /** The part of a frame, in its pixels, that the model sees: where the token grid is drawn. */
   crop: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }),
+  /** Their features were known from an earlier run. Absent: this run encoded the frames. */
+  featuresCached: z.literal(true).optional(),
 });
 export type RunVideo = z.infer<typeof video>;
 
@@ -317,6 +319,8 @@ const progress = z.object({
   done: z.number(),
   total: z.number(),
   secondsLeft: z.number().optional(),
+  /** Nothing was computed: the phase's result was known from an earlier run. */
+  cached: z.literal(true).optional(),
 });
 export type ProgressEvent = z.infer<typeof progress>;
 

@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
-import { type FileHandle, mkdir, open, stat, unlink } from "node:fs/promises";
+import { type FileHandle, open, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { InputError } from "../engine/errors.ts";
 import { encodeEvent } from "./codec.ts";
 import type { RunEvent } from "./events.ts";
-import { fileFailure, systemCode } from "./failures.ts";
+import { fileFailure } from "./failures.ts";
 import { readEvents } from "./file.ts";
+import { makeFolder } from "./folders.ts";
 
 const LINE_FEED = 0x0a;
 
@@ -141,24 +141,6 @@ export class RunWriter {
   #fail(error: unknown): void {
     this.#failure ??= fileFailure(this.path, "the run could not be saved any further", error);
     this.#tellFailure(this.#failure);
-  }
-}
-
-/**
- * Makes a folder and those that lead to it. Node's own recursive `mkdir` never returns where the
- * system answers "no such file" for a folder whose parent exists, as under /proc.
- */
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder);
-  } catch (error) {
-    const found = await stat(folder).catch(() => undefined);
-    if (found?.isDirectory() === true) return;
-    if (found !== undefined) throw Object.assign(new Error(), { code: "ENOTDIR" });
-    const parent = dirname(folder);
-    if (systemCode(error) !== "ENOENT" || parent === folder || existsSync(parent)) throw error;
-    await makeFolder(parent);
-    await mkdir(folder);
   }
 }
 

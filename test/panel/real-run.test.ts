@@ -26,6 +26,8 @@ function record(name: string, ...args: string[]): RunEvent[] {
   const file = join(folder, `${name}.flow.jsonl`);
   execFileSync(process.execPath, ["scripts/flowprobe.mjs", ...args, "--out", file], {
     cwd: ROOT,
+    // The user's own cache is left alone.
+    env: { ...process.env, FLOWPROBE_CACHE: "off" },
     stdio: ["ignore", "ignore", "inherit"],
   });
   return readFileSync(file, "utf8")

@@ -6,6 +6,9 @@ import { NODE_BUNDLE } from "../../esbuild.mjs";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
+/** Environment of a command that leaves the user's own cache alone. */
+export const NO_CACHE: NodeJS.ProcessEnv = { ...process.env, FLOWPROBE_CACHE: "off" };
+
 /**
  * Bundles the command line and the engine's program as they ship, in a folder of their own inside the
  * checkout, where they find the native packages and the embedded model.

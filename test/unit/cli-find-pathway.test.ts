@@ -8,7 +8,7 @@ import { after, test } from "node:test";
 import { z } from "zod";
 import { experimentsOf } from "../../src/runs/experiments.ts";
 import { readRunFile } from "../../src/runs/file.ts";
-import { bundleCommandLine, ROOT } from "../support/bundle.ts";
+import { bundleCommandLine, NO_CACHE, ROOT } from "../support/bundle.ts";
 
 const SAMPLE = join(ROOT, "samples", "moving-direction-1.mp4");
 /** Few frames and few candidates: the search itself is tested elsewhere. */
@@ -22,7 +22,10 @@ after(async () => {
 
 /** Starts the search from the command line; `ended` tells how it went. */
 function start(...args: string[]) {
-  const child = spawn(process.execPath, [cli, "pathways", SAMPLE, ...args], { cwd: folder });
+  const child = spawn(process.execPath, [cli, "pathways", SAMPLE, ...args], {
+    cwd: folder,
+    env: NO_CACHE,
+  });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { KNOCKOUT_TARGETS } from "../../src/engine/jobs.ts";
 import { experimentsOf } from "../../src/runs/experiments.ts";
 import { readRunFile } from "../../src/runs/file.ts";
-import { bundleCommandLine, ROOT } from "../support/bundle.ts";
+import { bundleCommandLine, NO_CACHE, ROOT } from "../support/bundle.ts";
 
 const SAMPLE = join(ROOT, "samples", "moving-direction-1.mp4");
 const LAYERS = 12;
@@ -28,7 +28,7 @@ interface Ended {
 
 /** Starts the command line away from the project's folder; `ended` tells how it went. */
 function start(...args: string[]) {
-  const child = spawn(process.execPath, [cli, ...args], { cwd: folder });
+  const child = spawn(process.execPath, [cli, ...args], { cwd: folder, env: NO_CACHE });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

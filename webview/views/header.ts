@@ -88,7 +88,8 @@ export class Header {
       el(
         "span",
         { class: "muted" },
-        `${model.family} · ${model.layers} layers · ${model.heads} heads · ${run.tokens.length} positions`,
+        `${model.family} · ${model.layers} layers · ${model.heads} heads · ${run.tokens.length} positions` +
+          (video.featuresCached === true ? " · frames encoded in an earlier run" : ""),
       ),
     );
     setText(this.#question, prompt.question);
@@ -184,6 +185,7 @@ export class Header {
   #progressText(): string {
     const { progress } = this.#context.store;
     if (progress === null) return "Running";
+    if (progress.cached === true) return `${PHASES[progress.phase]}: known from an earlier run`;
     const left =
       progress.secondsLeft === undefined ? "" : `, about ${seconds(progress.secondsLeft)} left`;
     return `${PHASES[progress.phase]} ${progress.done}/${progress.total}${left}`;

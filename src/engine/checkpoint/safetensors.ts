@@ -117,6 +117,33 @@ export function parseSafetensorsHeader(
   return entries;
 }
 
+/** A tensor to be written: its bytes follow the header, in the order of the list. */
+export type TensorLayout = Pick<TensorEntry, "name" | "dtype" | "shape">;
+
+/**
+ * What stands before the data of a safetensors file of these tensors: the header's length, and the
+ * header, padded with spaces so that the data begins at a multiple of 8 bytes.
+ *
+ * @throws Error when a dtype is unknown.
+ */
+export function encodeSafetensorsHeader(tensors: readonly TensorLayout[]): Buffer {
+  const header: Record<string, unknown> = {};
+  let end = 0;
+  for (const { name, dtype, shape } of tensors) {
+    const elementBytes = BYTES_PER_ELEMENT[dtype];
+    if (elementBytes === undefined) throw new Error(`unknown dtype ${dtype}`);
+    const begin = end;
+    end += shape.reduce((product, extent) => product * extent, elementBytes);
+    header[name] = { dtype, shape, data_offsets: [begin, end] };
+  }
+  const text = JSON.stringify(header);
+  const padded = text.padEnd(8 * Math.ceil(text.length / 8), " ");
+  const bytes = Buffer.alloc(SAFETENSORS_PREFIX_BYTES + padded.length);
+  bytes.writeBigUInt64LE(BigInt(padded.length));
+  bytes.write(padded, SAFETENSORS_PREFIX_BYTES, "latin1");
+  return bytes;
+}
+
 function parseEntry(
   file: string,
   name: string,

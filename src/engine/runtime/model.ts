@@ -11,7 +11,6 @@ import {
   trailingTokens,
 } from "../families/spec.ts";
 import { type AttentionVariant, attentionGraph } from "../graph/attention.ts";
-import { connectorGraph } from "../graph/connector.ts";
 import {
   embeddingGraph,
   projectionGraph,
@@ -19,7 +18,7 @@ import {
   type Unembedding,
   unembedGraph,
 } from "../graph/decoder.ts";
-import { patchGraph, visionLayerGraph } from "../graph/vision.ts";
+import { towerGraphs } from "../graph/tower.ts";
 import type { EngineSettings } from "../jobs.ts";
 import { keepsHead } from "./budget.ts";
 import { NativeTower, nativeMultiplyAdds } from "./native-tower.ts";
@@ -104,6 +103,11 @@ export class OpenModel {
     }
     const head = keepsHead(spec.decoder, settings.memoryBudgetBytes);
     return new OpenModel(spec, options, head, note, await open(embeddingGraph(spec)), layers);
+  }
+
+  /** The execution provider that computes. */
+  get provider(): SessionOptions["provider"] {
+    return this.#options.provider;
   }
 
   /** The machine's pace in multiply-adds a second, measured once. */
@@ -232,13 +236,13 @@ export class OpenModel {
 
   async #openVision(spec: SquareModelSpec): Promise<VisionSessions> {
     if (this.#vision !== undefined) return this.#vision;
-    const open = (graph: Uint8Array) => this.#openGraph(graph);
+    const graphs = towerGraphs(spec);
     const layers: Session[] = [];
-    for (const layer of spec.vision.layers) layers.push(await open(visionLayerGraph(spec, layer)));
+    for (const graph of graphs.layers) layers.push(await this.#openGraph(graph));
     this.#vision = {
-      patches: await open(patchGraph(spec)),
+      patches: await this.#openGraph(graphs.patches),
       layers,
-      connector: await open(connectorGraph(spec)),
+      connector: await this.#openGraph(graphs.connector),
     };
     return this.#vision;
   }

@@ -13,6 +13,9 @@ export interface SessionOptions {
   readonly keepWidened: boolean;
 }
 
+/** What computes: another version may round otherwise. */
+export const RUNTIME = `onnxruntime ${ort.env.versions.common} ${process.arch}`;
+
 /** A dense array on its way into or out of a session. */
 export type OrtTensor = ort.Tensor;
 

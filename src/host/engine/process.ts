@@ -1,7 +1,13 @@
 import * as vscode from "vscode";
 import type { JobForecast } from "../../engine/engine.ts";
-import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
+import type {
+  AnalysisJob,
+  EngineSettings,
+  ExperimentRequest,
+  Observations,
+} from "../../engine/jobs.ts";
 import { EngineClient } from "../../engine/service/client.ts";
+import { featureFolder } from "../../engine/vision-cache/place.ts";
 import type { EventSink } from "../../runs/events.ts";
 import { SETTINGS_SECTION } from "../ids.ts";
 import { readSettings } from "../settings.ts";
@@ -12,15 +18,20 @@ export class EngineProcess implements EngineLink, vscode.Disposable {
   readonly #client: EngineClient;
   readonly #disposables: vscode.Disposable[] = [];
 
-  constructor(log: vscode.LogOutputChannel) {
+  /** @param storage folder of what is kept for all windows. */
+  constructor(log: vscode.LogOutputChannel, storage: vscode.Uri) {
+    const settings = (): EngineSettings => {
+      const { engine, keepFeatures } = readSettings();
+      return keepFeatures ? { ...engine, featureFolder: featureFolder(storage.fsPath) } : engine;
+    };
     this.#client = new EngineClient({
-      settings: readSettings().engine,
+      settings: settings(),
       log: (line) => log.info(line),
     });
     this.#disposables.push(
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (!event.affectsConfiguration(`${SETTINGS_SECTION}.engine`)) return;
-        this.#client.configure(readSettings().engine);
+        this.#client.configure(settings());
       }),
     );
   }

@@ -1,0 +1,28 @@
+import { isNative, type ModelSpec } from "../families/spec.ts";
+import { connectorGraph } from "./connector.ts";
+import { mergerGraph, nativeLayerGraph, nativePatchGraph } from "./native-vision.ts";
+import { patchGraph, visionLayerGraph } from "./vision.ts";
+
+/** The graphs that make video tokens of prepared frames, in the order in which they run. */
+export interface TowerGraphs {
+  readonly patches: Uint8Array;
+  readonly layers: readonly Uint8Array[];
+  /** Patch features to tokens of the decoder's width. */
+  readonly connector: Uint8Array;
+}
+
+/** All graphs of a model's vision tower and connector, as ONNX files' bytes. */
+export function towerGraphs(spec: ModelSpec): TowerGraphs {
+  if (isNative(spec)) {
+    return {
+      patches: nativePatchGraph(spec),
+      layers: spec.vision.layers.map((layer) => nativeLayerGraph(spec, layer)),
+      connector: mergerGraph(spec),
+    };
+  }
+  return {
+    patches: patchGraph(spec),
+    layers: spec.vision.layers.map((layer) => visionLayerGraph(spec, layer)),
+    connector: connectorGraph(spec),
+  };
+}
