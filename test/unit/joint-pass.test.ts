@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, mock, test } from "node:test";
 import fc from "fast-check";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import type { Positions } from "../../src/engine/families/rope.ts";
@@ -159,6 +159,31 @@ describe("the joint pass", () => {
       runPass(model, embeddings, [], { maxRows: 1 }, async () => {}),
       /position on every axis/,
     );
+  });
+
+  test("no more rows than asked for go through a layer's matrices, however few are read", async () => {
+    const model = models[0] as OpenModel;
+    const [length, maxRows, count] = [12, 15, 9];
+    const embeddings = new Noise(2).draw(length * model.spec.decoder.hiddenSize, 1);
+    const cut = { kind: "product", queries: Int32Array.of(2), keys: Int32Array.of(0) } as const;
+    const interventions = [{ kind: "block", edges: cut, layers: new Set([0]) } as const];
+    const branches = Array.from({ length: count }, () => ({ interventions }));
+    const planned = planBranches(branches, length, model.layers.length, () => [length - 1]);
+    const seen: number[] = [];
+    for (const { projection, residual } of model.layers) {
+      for (const session of [projection, residual]) {
+        const run = session.run.bind(session);
+        mock.method(session, "run", (...asked: Parameters<typeof run>) => {
+          seen.push(asked[0].x?.dims[0] ?? Number.NaN);
+          return run(...asked);
+        });
+      }
+    }
+    await runPass(model, embeddings, planned, { maxRows }, async () => {});
+    mock.restoreAll();
+    // From the second layer on a branch has ten dirty rows: the clean ones go alone, then each branch.
+    assert.ok(seen.length >= 2 * (1 + count) * (model.layers.length - 1));
+    assert.ok(Math.max(...seen) <= maxRows, `${Math.max(...seen)} rows at once`);
   });
 
   test("refuses a row that was planned as not read at the end", async () => {

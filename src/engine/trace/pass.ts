@@ -173,8 +173,10 @@ class Pass {
     const chunks: number[][] = [[]];
     let rows = this.#length;
     this.#branches.forEach(({ plan }, b) => {
-      const count = plan.layers[layer]?.computed.positions.length ?? 0;
-      if (count === 0) return;
+      const here = plan.layers[layer];
+      if (here === undefined || here.computed.positions.length === 0) return;
+      // At the last layer few rows are computed, from the keys of all that were dirty before it.
+      const count = Math.max(here.before.positions.length, here.computed.positions.length);
       if (rows + count > this.#request.maxRows && rows > 0) {
         chunks.push([]);
         rows = 0;
