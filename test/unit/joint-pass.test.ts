@@ -10,7 +10,7 @@ import { OpenModel } from "../../src/engine/runtime/model.ts";
 import type { Branch, EdgeSet, Intervention } from "../../src/engine/trace/interventions.ts";
 import { naiveForward } from "../../src/engine/trace/naive.ts";
 import { runPass } from "../../src/engine/trace/pass.ts";
-import { planBranches } from "../../src/engine/trace/plan.ts";
+import { alikeUntil, planBranches } from "../../src/engine/trace/plan.ts";
 import { unembed } from "../../src/engine/trace/unembed.ts";
 import { Noise, type RandomSizes, randomCheckpoint } from "../support/random-checkpoint.ts";
 
@@ -89,6 +89,28 @@ function intervention(length: number, sizes: RandomSizes): fc.Arbitrary<Interven
   return fc.oneof({ weight: 3, arbitrary: block }, { weight: 1, arbitrary: patch });
 }
 
+/**
+ * Branches that use some of a few interventions, now and then at other layers: many are alike in
+ * their first layers, and part ways later.
+ */
+function relatives(length: number, sizes: RandomSizes): fc.Arbitrary<Branch[]> {
+  const layers = fc.uniqueArray(fc.nat(sizes.layers - 1), { minLength: 1 });
+  const pool = fc.array(intervention(length, sizes), { minLength: 1, maxLength: 3 });
+  const use = fc.record({ which: fc.nat(2), layers: fc.option(layers, { nil: undefined }) });
+  const uses = fc.array(fc.array(use, { maxLength: 3 }), { minLength: 2, maxLength: 6 });
+  return fc.tuple(pool, uses).map(([made, each]) =>
+    each.map((some) => ({
+      interventions: some.flatMap(({ which, layers: other }) => {
+        const one = made[which % made.length];
+        if (one === undefined) return [];
+        return other === undefined || one.kind === "patch"
+          ? [one]
+          : [{ ...one, layers: new Set(other) }];
+      }),
+    })),
+  );
+}
+
 const cases: fc.Arbitrary<Case> = fc
   .record({
     shape: fc.nat(SHAPES.length - 1),
@@ -111,11 +133,14 @@ const cases: fc.Arbitrary<Case> = fc
       shareBiasFrom: fc.constant(base.shareBiasFrom),
       mergeFrom: fc.constant(base.mergeFrom),
       endOnly: fc.constant(base.endOnly),
-      branches: fc.array(
-        fc
-          .array(intervention(base.length, sizes), { minLength: 0, maxLength: 3 })
-          .map((interventions) => ({ interventions })),
-        { minLength: 1, maxLength: 6 },
+      branches: fc.oneof(
+        fc.array(
+          fc
+            .array(intervention(base.length, sizes), { minLength: 0, maxLength: 3 })
+            .map((interventions) => ({ interventions })),
+          { minLength: 1, maxLength: 6 },
+        ),
+        relatives(base.length, sizes),
       ),
     });
   });
@@ -146,7 +171,7 @@ describe("the joint pass", () => {
     await fc.assert(
       fc.asyncProperty(cases, (made) => compare(models, made)),
       {
-        numRuns: 120,
+        numRuns: 160,
         seed: 20_260_101,
       },
     );
@@ -165,9 +190,10 @@ describe("the joint pass", () => {
     const model = models[0] as OpenModel;
     const [length, maxRows, count] = [12, 15, 9];
     const embeddings = new Noise(2).draw(length * model.spec.decoder.hiddenSize, 1);
-    const cut = { kind: "product", queries: Int32Array.of(2), keys: Int32Array.of(0) } as const;
-    const interventions = [{ kind: "block", edges: cut, layers: new Set([0]) } as const];
-    const branches = Array.from({ length: count }, () => ({ interventions }));
+    const branches = Array.from({ length: count }, () => {
+      const cut = { kind: "product", queries: Int32Array.of(2), keys: Int32Array.of(0) } as const;
+      return { interventions: [{ kind: "block", edges: cut, layers: new Set([0]) } as const] };
+    });
     const planned = planBranches(branches, length, model.layers.length, () => [length - 1]);
     const seen: number[] = [];
     for (const { projection, residual } of model.layers) {
@@ -184,6 +210,38 @@ describe("the joint pass", () => {
     // From the second layer on a branch has ten dirty rows: the clean ones go alone, then each branch.
     assert.ok(seen.length >= 2 * (1 + count) * (model.layers.length - 1));
     assert.ok(Math.max(...seen) <= maxRows, `${Math.max(...seen)} rows at once`);
+  });
+
+  test("windows that start together are computed once until one of them ends", async () => {
+    const model = models[0] as OpenModel;
+    const length = 6;
+    const embeddings = new Noise(3).draw(length * model.spec.decoder.hiddenSize, 1);
+    const edges = { kind: "product", queries: Int32Array.of(5), keys: Int32Array.of(1) } as const;
+    const branches = [[0], [0, 1], [0, 1, 2], [2]].map((layers) => ({
+      interventions: [{ kind: "block", edges, layers: new Set(layers) } as const],
+    }));
+    const planned = planBranches(branches, length, model.layers.length);
+    assert.deepEqual(
+      alikeUntil(planned).map((first) => Array.from(first)),
+      [
+        [0, 0, 0, 3],
+        [0, 1, 1, 3],
+        [0, 1, 2, 3],
+        [0, 1, 2, 3],
+      ],
+    );
+    const rows: number[] = [];
+    for (const { residual } of model.layers) {
+      const run = residual.run.bind(residual);
+      mock.method(residual, "run", (...asked: Parameters<typeof run>) => {
+        rows.push(asked[0].x?.dims[0] ?? Number.NaN);
+        return run(...asked);
+      });
+    }
+    await runPass(model, embeddings, planned, { maxRows: 100 }, async () => {});
+    mock.restoreAll();
+    // One dirty row each: three branches in one, then two of them in one, then each by itself.
+    assert.deepEqual(rows, [length + 1, length + 2, length + 4, length + 4]);
   });
 
   test("refuses a row that was planned as not read at the end", async () => {

@@ -1,6 +1,6 @@
 import type { DecoderSpec } from "../families/spec.ts";
 import { keepsHead, widenedHeadBytes } from "../runtime/budget.ts";
-import type { PlannedBranch } from "./plan.ts";
+import { alikeUntil, layerOf, type PlannedBranch } from "./plan.ts";
 
 const FLOAT = 4;
 
@@ -85,8 +85,8 @@ function widenedBytes(decoder: DecoderSpec, budgetBytes: number): number {
 }
 
 /**
- * Work of a pass in multiply-adds: rows through a layer's matrices and its attention, summed over
- * layers. What progress and time forecasts are measured in.
+ * Work of a pass in multiply-adds, by layer: rows through its matrices and its attention, those of
+ * branches that are alike so far counted once. What progress and time forecasts are measured in.
  */
 export function passWork(
   decoder: DecoderSpec,
@@ -99,9 +99,11 @@ export function passWork(
     decoder.hiddenSize * (2 * query + 2 * key) +
     3 * decoder.hiddenSize * decoder.intermediateSize +
     query * length;
+  const alike = alikeUntil(planned);
   return decoder.layers.map((_, layer) => {
     const rows = planned.reduce(
-      (sum, branch) => sum + (branch.layers[layer]?.computed.positions.length ?? 0),
+      (sum, branch, b) =>
+        sum + (alike[layer]?.[b] === b ? layerOf(branch, layer).computed.positions.length : 0),
       length,
     );
     return rows * perRow;

@@ -10,7 +10,7 @@ import {
   type Projected,
 } from "./attend.ts";
 import type { Patch } from "./interventions.ts";
-import type { BranchLayer, PlannedBranch } from "./plan.ts";
+import { alikeUntil, layerOf, type PlannedBranch } from "./plan.ts";
 import { gatherBranchRows, gatherRows } from "./rows.ts";
 import { Scratch } from "./scratch.ts";
 
@@ -59,13 +59,13 @@ export type LayerObserver = (state: LayerState) => Promise<void>;
 /** Rows of one branch between layers. */
 interface BranchState {
   readonly plan: PlannedBranch;
-  /** Residual rows of its dirty positions: [dirty, d]. */
+  /** Residual rows of its dirty positions: [dirty, d]; one array for branches that are alike so far. */
   rows: Float32Array;
 }
 
 /**
  * One pass over the layers: the clean run and every branch, of which only the dirty rows are
- * computed. At each layer all rows share one reading of its weights; branches read the clean
+ * computed, and those of branches that are alike so far only once. At each layer all rows share one reading of its weights; branches read the clean
  * run's keys and values and bring their own only for rows that differ. Equal, to rounding, to a
  * masked full forward per branch.
  *
@@ -98,6 +98,8 @@ class Pass {
   readonly #scratch = new Scratch();
   readonly #rope: { cos: Float32Array; sin: Float32Array };
   readonly #branches: BranchState[];
+  /** For each layer and branch, the branch that is computed for it. */
+  readonly #leaders: readonly Int32Array[];
   #hidden: Float32Array;
 
   constructor(
@@ -118,6 +120,7 @@ class Pass {
     this.#attention = new LayerAttention(model, this.#length, request.limits);
     this.#rope = promptTables(decoder.rope, this.#length, request.positions);
     this.#hidden = embeddings;
+    this.#leaders = alikeUntil(branches);
     this.#branches = branches.map((plan) => {
       const dirty = plan.layers[0]?.before.positions ?? new Int32Array();
       const rows = new Float32Array(dirty.length * this.#width);
@@ -129,6 +132,7 @@ class Pass {
 
   /** Takes the clean rows and every branch through one layer. */
   async step(layer: number): Promise<LayerState> {
+    this.#part(layer);
     const chunks = this.#chunks(layer);
     let clean: Projected | undefined;
     let mass: Float32Array | undefined;
@@ -145,7 +149,8 @@ class Pass {
       if (withClean) this.#request.keepKeys?.(layer, "clean", clean);
       for (const [i, b] of chunk.entries()) {
         const own = projected.own[i];
-        if (own !== undefined) this.#request.keepKeys?.(layer, b, own);
+        if (own === undefined) continue;
+        for (const same of this.#alike(layer, b)) this.#request.keepKeys?.(layer, same, own);
       }
       if (withClean) {
         mass = await this.#attention.clean(clean, this.#request.mass, context);
@@ -155,9 +160,11 @@ class Pass {
       await this.#attention.branches(clean, parts);
       for (const [i, b] of chunk.entries()) {
         const part = parts[i];
-        const rows = this.#request.watched?.get(b);
-        if (part === undefined || rows === undefined) continue;
-        branchWeights.set(b, await this.#chosenWeights(clean, rows, part));
+        for (const same of this.#alike(layer, b)) {
+          const rows = this.#request.watched?.get(same);
+          if (part === undefined || rows === undefined) continue;
+          branchWeights.set(same, await this.#chosenWeights(clean, rows, part));
+        }
       }
       const done = await this.#finish(layer, chunk, parts, context);
       if (withClean) next = done.slice(0, this.#length * this.#width);
@@ -168,13 +175,29 @@ class Pass {
     return this.#state(layer, mass, weights, branchWeights);
   }
 
-  /** Branches to run together; the first chunk goes with the clean rows. */
+  /** Gives branches that part ways at a layer rows of their own. */
+  #part(layer: number): void {
+    const holders = new Set<Float32Array>();
+    for (const [b, state] of this.#branches.entries()) {
+      if (this.#leaders[layer]?.[b] !== b) continue;
+      if (holders.has(state.rows)) state.rows = state.rows.slice();
+      holders.add(state.rows);
+    }
+  }
+
+  /** The branches that a computed branch stands for at a layer, itself among them. */
+  #alike(layer: number, leader: number): number[] {
+    return this.#branches.flatMap((_, b) => (this.#leaders[layer]?.[b] === leader ? [b] : []));
+  }
+
+  /** Branches to compute together; the first chunk goes with the clean rows. */
   #chunks(layer: number): number[][] {
     const chunks: number[][] = [[]];
     let rows = this.#length;
     this.#branches.forEach(({ plan }, b) => {
       const here = plan.layers[layer];
       if (here === undefined || here.computed.positions.length === 0) return;
+      if (this.#leaders[layer]?.[b] !== b) return;
       // At the last layer few rows are computed, from the keys of all that were dirty before it.
       const count = Math.max(here.before.positions.length, here.computed.positions.length);
       if (rows + count > this.#request.maxRows && rows > 0) {
@@ -322,6 +345,7 @@ class Pass {
       if (state.rows.length === rows.length) state.rows.set(rows);
       else state.rows = rows.slice();
       applyPatches(state.rows, here.computed.positions, here.patches, width);
+      for (const same of this.#alike(layer, b)) this.#branch(same).rows = state.rows;
       at += count;
     }
     return y;
@@ -365,12 +389,6 @@ class Pass {
     if (sessions === undefined) throw new Error(`there is no layer ${layer}`);
     return sessions;
   }
-}
-
-function layerOf(plan: PlannedBranch, layer: number): BranchLayer {
-  const found = plan.layers[layer];
-  if (found === undefined) throw new Error(`the plan has no layer ${layer}`);
-  return found;
 }
 
 /** Sets or adds to rows; `positions` are those of the rows. */

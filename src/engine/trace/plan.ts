@@ -55,6 +55,52 @@ export function planBranches(
   return branches.map((branch, b) => planner.plan(branch, readAtEnd?.(b)));
 }
 
+/**
+ * Branches that cannot differ yet: with the same dirty rows, cuts and patches at every layer so far,
+ * they have the same rows, and one of them is computed for all. Windows that start together, as at
+ * the first layers of a sweep or in the styles `bottom_up` and `inverse`, are alike until one ends.
+ *
+ * @param planned branches of one plan.
+ * @returns for each layer, for each branch, the first branch that is like it up to and including
+ *   that layer; its own index where it is computed itself.
+ */
+export function alikeUntil(planned: readonly PlannedBranch[]): Int32Array[] {
+  const ids = new Map<Patch, number>();
+  const patchIds = (patches: readonly Patch[]) =>
+    patches.map((patch) => {
+      const id = ids.get(patch) ?? ids.size;
+      ids.set(patch, id);
+      return id;
+    });
+  // Of every branch, the first one with its history so far.
+  let first = planned.map(() => 0);
+  const extend = (key: (branch: PlannedBranch) => string) => {
+    const known = new Map<string, number>();
+    first = planned.map((branch, b) => {
+      const history = `${first[b]}/${key(branch)}`;
+      const same = known.get(history) ?? b;
+      known.set(history, same);
+      return same;
+    });
+  };
+  extend(({ inputPatches }) => patchIds(inputPatches).join());
+  const layers = planned[0]?.layers.length ?? 0;
+  return Array.from({ length: layers }, (_, layer) => {
+    extend((branch) => {
+      const { before, computed, blocks, patches } = layerOf(branch, layer);
+      return `${before.id}/${computed.id}/${blocks.id}/${patchIds(patches).join()}`;
+    });
+    return Int32Array.from(first);
+  });
+}
+
+/** What a branch does at a layer. */
+export function layerOf(branch: PlannedBranch, layer: number): BranchLayer {
+  const found = branch.layers[layer];
+  if (found === undefined) throw new Error(`the plan has no layer ${layer}`);
+  return found;
+}
+
 class Planner {
   readonly #length: number;
   readonly #layers: number;
