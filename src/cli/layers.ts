@@ -1,4 +1,5 @@
 import type { RunEvent, RunEventOf } from "../runs/events.ts";
+import { gridInWords } from "../runs/grid.ts";
 
 /** The clean run as `--json` prints it; layers count from 0. */
 export function analysisReport(events: readonly RunEvent[], out: string): Record<string, unknown> {
@@ -74,10 +75,7 @@ export class LayerTable {
     for (const { label, text } of prompt.options) {
       this.#print(`          (${label}) ${text}${label === prompt.answer ? "  <- right" : ""}`);
     }
-    const { frames, rows, columns } = tokens.grid;
-    this.#print(
-      `tokens    ${tokens.length} positions, ${frames} x ${rows} x ${columns} of them video`,
-    );
+    this.#print(`tokens    ${tokens.length} positions; video: ${gridInWords(tokens.grid)}`);
     this.#labels = prompt.options.map(({ label }) => label);
     const columnsOf = this.#labels.map((label) => `P(${label})`.padStart(8)).join("");
     this.#print("");

@@ -5,20 +5,20 @@ import type { PromptItem } from "../prompts/item.ts";
 import { CHAT_TEMPLATE, type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
 import { type ClipTimes, unknownTimes, videoText } from "../prompts/video-text.ts";
 import { type EventSink, RUN_FORMAT, RUN_FORMAT_VERSION, type RunEventOf } from "../runs/events.ts";
-import { evenIndices } from "../video/even-indices.ts";
-import { partOfClip } from "../video/frame-indices.ts";
+import { cellCount } from "../runs/grid.ts";
+import { evenIndices, spreadIndices } from "../video/even-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
-import { cropRectangle, preparedSize, preprocess } from "../video/preprocess.ts";
+import { cropRectangle, type PixelValues, preparedSize, preprocess } from "../video/preprocess.ts";
 import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
+import { changedCells } from "../video/token-compression.ts";
 import type { FrameRule, RgbFrame, SampledVideo } from "../video/types.ts";
 import type { Tokenizer } from "./checkpoint/tokenizer.ts";
+import { rowPositions, timesOf } from "./clocks.ts";
 import { InputError, ModelError, throwIfCancelled } from "./errors.ts";
 import { type CleanObserver, massRequest } from "./experiments/observe.ts";
 import type { Subject } from "./experiments/plan.ts";
 import { randomSource } from "./experiments/random.ts";
 import type { PreparedPrompt } from "./experiments/run.ts";
-import { mropePositions } from "./families/mrope.ts";
-import type { Positions } from "./families/rope.ts";
 import {
   isNative,
   type ModelSpec,
@@ -74,6 +74,8 @@ export interface RenderedRun {
 export interface ClipShape {
   readonly frames: number;
   readonly picture: PictureSize;
+  /** Cells of the token grid that the model keeps; absent, or while the clip is unknown: all. */
+  readonly kept?: readonly number[] | undefined;
 }
 
 /**
@@ -121,6 +123,10 @@ function wantedFrames(job: AnalysisJob): number | undefined {
 function frameRule({ images, open }: LoadedModel, job: AnalysisJob): FrameRule | undefined {
   const { sampling } = images;
   if (sampling === undefined) return undefined;
+  if (sampling === "spread") {
+    const count = wantedFrames(job) ?? open.spec.frames;
+    return (total, fps, start, end) => spreadIndices(total, fps, count, start, end);
+  }
   const says = sampling.frames !== undefined || sampling.perSecond !== undefined;
   const wanted = wantedFrames(job) ?? (says ? undefined : open.spec.frames);
   return (total, fps, start, end) => evenIndices(total, fps, wanted, sampling, start, end);
@@ -129,13 +135,14 @@ function frameRule({ images, open }: LoadedModel, job: AnalysisJob): FrameRule |
 function renderedRun(
   model: LoadedModel,
   item: PromptItem,
-  { frames, picture }: ClipShape,
+  { frames, picture, kept }: ClipShape,
   times: ClipTimes,
 ): RenderedRun {
   const { spec } = model.open;
   const rendered = renderFor(model, item, times);
   const extents = tokenGrid(spec, frames, picture);
-  const grid = { ...extents, cells: tokenCells(spec, extents), trailing: trailingTokens(spec) };
+  const cells = kept ?? tokenCells(spec, extents);
+  const grid = { ...extents, cells, trailing: trailingTokens(spec) };
   const tokens = tokenizePrompt(rendered, model.tokenizer, grid);
   const { groups, length } = tokens;
   const { layers, heads } = spec.decoder;
@@ -171,7 +178,7 @@ export function renderFor(
     );
   }
   const { bosToken, eosToken } = tokenizer;
-  const { marker } = prompt;
+  const { marker, choice, chat: values } = prompt;
   return renderChat(item, {
     template: chatTemplate,
     bosToken,
@@ -179,44 +186,9 @@ export function renderFor(
     placeholder,
     marker,
     video,
+    choice,
+    values,
   });
-}
-
-/**
- * Where the prompt's rows stand; undefined: at their numbers. Time goes by the rate of the sampled
- * frames, whatever distances they really have, as the model's processor reckons it.
- */
-function rowPositions(
-  spec: ModelSpec,
-  tokens: PromptTokens,
-  { info, frames }: SampledVideo,
-  { startSeconds, endSeconds }: ClipSource,
-): Positions | undefined {
-  if (spec.videoPositions === undefined) return undefined;
-  let rate = ASSUMED_FPS;
-  if (info.fps !== null) {
-    const [first, last] = partOfClip(info.frameCount, info.fps, startSeconds, endSeconds);
-    rate = (frames.length / (last - first + 1)) * info.fps;
-  }
-  const patchFrames = isNative(spec) ? spec.vision.patchFrames : 1;
-  const { length, video, grid } = tokens;
-  const secondsPerStep = patchFrames / rate;
-  return mropePositions(spec.videoPositions, { length, video, grid, secondsPerStep });
-}
-
-/** Frames a second that a model's processor assumes of pictures without a clock. */
-const ASSUMED_FPS = 24;
-
-/**
- * What a prompt may say of a clip's times, as the models' processors reckon them: from frame numbers
- * and the rate. A counterfactual order changes the frames that are shown, not the times told.
- */
-function timesOf({ info, frames }: SampledVideo): ClipTimes {
-  const fps = info.fps ?? ASSUMED_FPS;
-  return {
-    frameSeconds: frames.map(({ index }) => index / fps),
-    durationSeconds: info.frameCount / fps,
-  };
 }
 
 /**
@@ -252,19 +224,23 @@ export async function prepareRun(
 
   const pixels = preprocess(frames, model.images);
   const [, , height, width] = pixels.shape;
-  const shape = { frames: frames.length, picture: { width, height } };
-  const { rendered, tokens, subject } = renderedRun(model, job.prompt, shape, timesOf(sampled));
+  const kept = keptCells(model, pixels);
+  const shape = { frames: frames.length, picture: { width, height }, kept };
+  const times = timesOf(sampled, clip, model.open.spec.prompt.wording);
+  const { rendered, tokens, subject } = renderedRun(model, job.prompt, shape, times);
   const tell = (done: number, total: number) => {
     throwIfCancelled(signal);
     sink({ type: "progress", phase: "vision", done, total });
   };
+  const { grid } = tokens;
+  const frameTokens = grid.frames * grid.rows * grid.columns;
   const remarks: string[] = [];
   const features = await cache.features(
     featureKey(model.visionIdentity, pixels),
     {
-      count: tokens.video.length,
+      count: frameTokens + (grid.trailing ?? 0),
       width: model.open.spec.decoder.hiddenSize,
-      grid: [tokens.grid.frames, tokens.grid.rows, tokens.grid.columns],
+      grid: [grid.frames, grid.rows, grid.columns],
     },
     async () => {
       const { data } = pixels;
@@ -276,7 +252,7 @@ export async function prepareRun(
     sink({ type: "progress", phase: "vision", done: 1, total: 1, cached: true });
   }
   const embeddings = await model.open.embed(tokens.ids);
-  placeVideo(embeddings, tokens, features.tokens);
+  placeVideo(embeddings, tokens, features.tokens, kept);
 
   const prompt = runPrompt(job.prompt, rendered, tokens);
   const truth = tokens.options.find(({ label }) => label === prompt.answer);
@@ -309,21 +285,33 @@ export async function prepareRun(
   };
 }
 
+/** The cells whose tokens the model keeps of a clip; undefined where it keeps all. */
+function keptCells(
+  { open: { spec }, images }: Pick<LoadedModel, "open" | "images">,
+  pixels: PixelValues,
+): readonly number[] | undefined {
+  if (!isNative(spec) || !(spec.compresses ?? images.compresses ?? false)) return undefined;
+  return changedCells(pixels, tokenSide(spec.vision));
+}
+
 /**
- * Puts a video's tokens [video tokens, d] into the embeddings [S, d] of a prompt, in the place of
- * their placeholders'.
+ * Puts a video's tokens into the embeddings [S, d] of a prompt, in the place of their placeholders'.
+ *
+ * @param video [video tokens, d], or those of all cells of the grid, of which the prompt has `kept`.
  */
 export function placeVideo(
   embeddings: Float32Array,
   tokens: PromptTokens,
   video: Float32Array,
+  kept?: readonly number[],
 ): void {
   const width = embeddings.length / tokens.length;
-  if (video.length !== tokens.video.length * width) {
-    throw new Error(`${video.length / width} video tokens for ${tokens.video.length} places`);
-  }
+  const [rows, places] = [video.length / width, tokens.video.length];
+  const fits = kept === undefined ? rows === places : kept.length === places;
+  if (!fits) throw new Error(`${kept?.length ?? rows} video tokens for ${places} places`);
   tokens.video.forEach((position, i) => {
-    embeddings.set(video.subarray(i * width, (i + 1) * width), position * width);
+    const row = kept?.[i] ?? i;
+    embeddings.set(video.subarray(row * width, (row + 1) * width), position * width);
   });
 }
 
@@ -355,7 +343,7 @@ function observerOf(observe: Observations, prompt: PromptTokens): CleanObserver 
       observe.lens === false
         ? undefined
         : {
-            positions: video.subarray(0, grid.frames * grid.rows * grid.columns),
+            positions: video.subarray(0, cellCount(grid)),
             ...(observe.lens === true ? USUAL_LENS : observe.lens),
           },
   };

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Template } from "@huggingface/jinja";
 import { InputError, ModelError } from "../engine/errors.ts";
+import type { ChatValues, ChoiceWording } from "../engine/families/prompt-spec.ts";
 import type { PromptItem } from "./item.ts";
 import { layOutQuestion } from "./question-block.ts";
 import { assembled, CHAT_TEMPLATE, type RenderedPrompt } from "./templates.ts";
@@ -19,18 +20,23 @@ export interface ChatTemplate {
   readonly marker?: string | undefined;
   /** What the model's processor writes in the marker's place; default the placeholder. */
   readonly video?: string | undefined;
+  /** How a multiple choice is asked for; default as the paper asks PLLaVA. */
+  readonly choice?: ChoiceWording | undefined;
+  readonly values?: ChatValues | undefined;
   /** Text of a system message; none when absent. */
   readonly system?: string | undefined;
 }
 
-/** What is asked after the options, and how the answer begins: the paper's reference wording. */
-const CHOICE_REQUEST = " \nOnly give the best option.";
-const CHOICE_ANSWER = "Best option:(";
+/** The paper's reference wording. */
+const CHOICE: ChoiceWording = {
+  request: " \nOnly give the best option.",
+  answer: "Best option:(",
+};
 
 /**
  * Renders a question with a checkpoint's own chat template: one user turn with the video and the
  * question, and the opening of the assistant's turn, which for a multiple choice already says
- * "Best option:(" so that the next token is the letter.
+ * "Best option:(", or what else the model's choices begin with, so that the next token is the letter.
  *
  * @throws ModelError when the template cannot be run, or does not show the question or the video.
  * @throws InputError when the question cannot be laid out.
@@ -44,8 +50,8 @@ export function renderChat(item: PromptItem, chat: ChatTemplate): RenderedPrompt
   if (taken !== undefined) {
     throw new InputError(`the question or an option contains ${taken}; take it out`);
   }
-  const choice = block.options.length > 0;
-  const question = choice ? block.text + CHOICE_REQUEST : block.text;
+  const choice = block.options.length > 0 ? (chat.choice ?? CHOICE) : undefined;
+  const question = block.text + (choice?.request ?? "");
   const system = chat.system === undefined ? [] : [{ role: "system", content: chat.system }];
   let text: string;
   try {
@@ -54,12 +60,13 @@ export function renderChat(item: PromptItem, chat: ChatTemplate): RenderedPrompt
       bos_token: chat.bosToken ?? "",
       eos_token: chat.eosToken ?? "",
       add_generation_prompt: true,
+      ...Object.fromEntries((chat.values?.placeholderNames ?? []).map((name) => [name, marker])),
     });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ModelError(`the model's chat template cannot be run: ${why}`);
   }
-  if (choice) text += CHOICE_ANSWER;
+  text += choice?.answer ?? "";
   const times = text.split(marker).length - 1;
   if (times !== 1) {
     const why = times === 0 ? "does not show the video" : `shows the video ${times} times`;
@@ -86,7 +93,10 @@ export function renderChat(item: PromptItem, chat: ChatTemplate): RenderedPrompt
 function userContent(chat: ChatTemplate, marker: string, question: string) {
   const kind = ["video", "image"].find((part) => new RegExp(`['"]${part}['"]`).test(chat.template));
   if (kind === undefined) return `${marker}\n${question}`;
-  return [{ type: kind }, { type: "text", text: question }];
+  return [
+    { type: kind, ...chat.values?.videoKeys },
+    { type: "text", text: question },
+  ];
 }
 
 /**

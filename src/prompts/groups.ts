@@ -10,7 +10,10 @@ export interface TokenGrid {
   readonly frames: number;
   readonly rows: number;
   readonly columns: number;
-  /** Place of each frame token in that order, where they stand in another; default as it is. */
+  /**
+   * Place of each frame token in that order, where they stand in another or some places have none;
+   * default as it is. Tokens of a frame stand together, frames in order.
+   */
   readonly cells?: readonly number[] | undefined;
   /** Video tokens after the frames' that belong to no frame; default none. */
   readonly trailing?: number | undefined;
@@ -52,13 +55,14 @@ export function tokenizePrompt(
 ): PromptTokens {
   const { ids: textIds, ranges } = tokenizer.encode(prompt.text, { addSpecial: prompt.addSpecial });
   const placeholders = placeholderTokens(prompt, tokenizer, textIds);
-  const perFrame = grid.rows * grid.columns;
-  const inFrames = grid.frames * perFrame;
-  const trailing = grid.trailing ?? 0;
-  const counts = placeholders.map((_, i) => {
-    const share = Math.floor(inFrames / placeholders.length);
-    return share + (i === placeholders.length - 1 ? trailing : 0);
-  });
+  const perFrame = frameCounts(grid);
+  const counts = placeholders.map((_, i) =>
+    i === placeholders.length - 1 ? (grid.trailing ?? 0) : 0,
+  );
+  for (const [frame, count] of perFrame.entries()) {
+    const place = Math.floor((frame * counts.length) / perFrame.length);
+    counts[place] = (counts[place] ?? 0) + count;
+  }
 
   const ids: number[] = [];
   const text: RunTokens["text"] = [];
@@ -82,9 +86,10 @@ export function tokenizePrompt(
   const groups = new Map<string, Int32Array>();
   groups.set("system", run(0, videoStart));
   groups.set("video", Int32Array.from(video));
-  for (let frame = 0; frame < grid.frames; frame++) {
-    const tokens = video.slice(frame * perFrame, (frame + 1) * perFrame);
-    groups.set(`frame:${frame}`, Int32Array.from(tokens));
+  let from = 0;
+  for (const [frame, count] of perFrame.entries()) {
+    groups.set(`frame:${frame}`, Int32Array.from(video.slice(from, from + count)));
+    from += count;
   }
   for (const [name, wanted] of prompt.ranges) {
     if (name === "system") continue;
@@ -112,6 +117,17 @@ export function tokenizePrompt(
     groups,
     options,
   };
+}
+
+/** How many tokens each frame has. */
+function frameCounts({ frames, rows, columns, cells }: TokenGrid): number[] {
+  const whole = rows * columns;
+  const counts = new Array<number>(frames).fill(cells === undefined ? whole : 0);
+  for (const cell of cells ?? []) {
+    const frame = Math.floor(cell / whole);
+    counts[frame] = (counts[frame] ?? 0) + 1;
+  }
+  return counts;
 }
 
 /** Indices of the tokens that stand for the video. */

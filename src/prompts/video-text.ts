@@ -1,4 +1,5 @@
-import type { VideoWording } from "../engine/families/spec.ts";
+import type { VideoWording } from "../engine/families/prompt-spec.ts";
+import { roundHalfToEven } from "../video/frame-indices.ts";
 import { numberInWords } from "./numbers.ts";
 
 /** What a video's wording may tell of the clip. */
@@ -39,7 +40,23 @@ export function videoText(wording: VideoWording, placeholder: string, clip: Clip
       const intro = `You are provided the following series of ${count} frames from a ${duration} [H:MM:SS] video.\n`;
       return `${intro}${frames.join("")}\n\n`;
     }
+    case "stamped": {
+      const shown = wording.clock === "frame" ? tenths : scaledTenths;
+      return clip.frameSeconds.map((seconds) => `Time ${shown(seconds)}s:${placeholder}`).join(",");
+    }
   }
+}
+
+/** One digit after the point, as Python's formatting rounds: the exact value, halves to the even digit. */
+function tenths(seconds: number): string {
+  // Of the doubles only quarters lie halfway between tenths; JavaScript rounds those up.
+  const halfDown = Math.abs((seconds * 4) % 4) === 1;
+  return (halfDown ? seconds - 0.05 : seconds).toFixed(1);
+}
+
+/** The same as NumPy rounds: ten times the value, rounded to a double, to the even whole number. */
+function scaledTenths(seconds: number): string {
+  return (roundHalfToEven(seconds * 10) / 10).toFixed(1);
 }
 
 /** Times that stand for those of a clip that is not decoded yet: of the usual number of digits. */

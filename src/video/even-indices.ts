@@ -41,6 +41,38 @@ export function evenIndices(
   return Array.from({ length: count }, (_, i) => first + Math.trunc(Math.fround(i * distance)));
 }
 
+/**
+ * Positions of `wanted` frames from the first to the last, both included, at even distances cut to
+ * whole frames, as the paper's run of VideoLLaMA3 takes them (NumPy's `linspace` to integers); of a
+ * shorter clip all frames, once each.
+ *
+ * @param total frames in the clip
+ * @param fps frames per second, needed only with `start` or `end`
+ * @throws InputError when the numbers do not describe a part of the clip
+ */
+export function spreadIndices(
+  total: number,
+  fps: number | null,
+  wanted: number,
+  start?: number,
+  end?: number,
+): number[] {
+  checkWanted(wanted);
+  if (total < 1) throw new InputError("the clip has no frames");
+  const [first, last] = partOfClip(total, fps, start, end);
+  const count = Math.min(wanted, last - first + 1);
+  const distance = (last - first) / (count - 1);
+  return Array.from({ length: count }, (_, i) =>
+    i > 0 && i === count - 1 ? last : first + (i === 0 ? 0 : Math.trunc(i * distance)),
+  );
+}
+
+function checkWanted(wanted: number): void {
+  if (!Number.isInteger(wanted) || wanted < 1) {
+    throw new InputError(`the number of frames must be a whole number from 1, not ${wanted}`);
+  }
+}
+
 function countOf(
   length: number,
   fps: number | null,
@@ -48,9 +80,7 @@ function countOf(
   { perSecond, least, most, multiple }: EvenSampling,
 ): number {
   if (wanted !== undefined) {
-    if (!Number.isInteger(wanted) || wanted < 1) {
-      throw new InputError(`the number of frames must be a whole number from 1, not ${wanted}`);
-    }
+    checkWanted(wanted);
     return Math.max(multiple, roundHalfToEven(wanted / multiple) * multiple);
   }
   if (perSecond === undefined)

@@ -1,6 +1,14 @@
 import { ConfigReader } from "../engine/checkpoint/config.ts";
 import { ModelError } from "../engine/errors.ts";
 import type { FrameProcessor } from "../engine/families/spec.ts";
+import {
+  type AreaStep,
+  readPublishedArea,
+  readQwenArea,
+  readQwenSampling,
+  readVideoLlama3Area,
+  readVideoLlama3Sampling,
+} from "./any-size.ts";
 import type { EvenSampling } from "./even-indices.ts";
 import type { Resample } from "./pillow-resize.ts";
 
@@ -23,13 +31,7 @@ export type ResizeStep =
       /** The shorter side follows, an odd length made even by one more pixel. */
       readonly longestEdge: number;
     }
-  | {
-      readonly multiple: number;
-      readonly minPixels: number;
-      readonly maxPixels: number;
-      /** Further bound on all frames together; none when absent. */
-      readonly clipPixels?: number;
-    };
+  | AreaStep;
 
 /** What a model's `preprocessor_config.json` does to a frame, in this order; null: left out. */
 export interface ImageProcessorSpec {
@@ -41,8 +43,13 @@ export interface ImageProcessorSpec {
   /** 8-bit values are multiplied by this. */
   readonly rescaleFactor: number | null;
   readonly normalize: { readonly mean: Channels; readonly std: Channels } | null;
-  /** The processor's own rule for choosing frames; absent: the paper's. */
-  readonly sampling?: EvenSampling;
+  /**
+   * The processor's own rule for choosing frames, "spread" being from the first to the last; absent:
+   * the paper's for PLLaVA.
+   */
+  readonly sampling?: EvenSampling | "spread";
+  /** Whether tokens that show what the frame before showed are left out, where this file says it. */
+  readonly compresses?: boolean;
 }
 
 /** Processors that treat a frame alike; the LLaVA ones cut stills into tiles besides, frames never. */
@@ -138,25 +145,24 @@ const VIDEO_KNOWN: Readonly<Record<FrameProcessor, ReadonlySet<string>>> = {
     "return_row_col_info",
   ]),
   "qwen2-5-vl": new Set([...SAMPLING, ...QWEN_KEYS]),
+  "video-llama-3": new Set([...SAMPLING, ...QWEN_KEYS, "use_token_compression"]),
+  videollama3: new Set(["patch_size", "min_tokens", "max_tokens"]),
 };
 /** Side of the square that SmolVLM's class squeezes a frame into. */
 const SMOLVLM_SIDE = 364;
-
-/** Frames that one token of Qwen2-VL covers. */
-const QWEN_FRAMES = 2;
-/** Bounds of a picture's area, where Qwen2-VL's class is given none. */
-const QWEN_PIXELS = { min: 128 * 28 * 28, max: 768 * 28 * 28 };
 
 /** What a processor's class does when its file does not say. */
 interface Defaults {
   /** Values of `image_processor_type`, or of `video_processor_type` for a video processor. */
   readonly types: ReadonlySet<string>;
-  readonly size: ResizeStep;
+  /** Or what reads it, where it follows an area. */
+  readonly size: ResizeStep | ((config: ConfigReader) => AreaStep);
   /** Middle part that is kept; null: no part is cut off. */
   readonly crop: Size | null;
   readonly resample: Resample;
   readonly mean: Channels;
   readonly std: Channels;
+  readonly sampling?: (config: ConfigReader) => EvenSampling | "spread";
 }
 
 const CLIP_MEAN: Channels = [0.48145466, 0.4578275, 0.40821073];
@@ -210,11 +216,30 @@ const DEFAULTS: Readonly<Record<FrameProcessor, Defaults>> = {
   },
   "qwen2-5-vl": {
     types: new Set(["Qwen2VLVideoProcessor", "Qwen2_5_VLVideoProcessor"]),
-    size: { multiple: 28, minPixels: QWEN_PIXELS.min, maxPixels: QWEN_PIXELS.max },
+    size: readQwenArea,
     crop: null,
     resample: "bicubic",
     mean: CLIP_MEAN,
     std: CLIP_STD,
+    sampling: readQwenSampling,
+  },
+  "video-llama-3": {
+    types: new Set(["VideoLlama3VideoProcessor"]),
+    size: readVideoLlama3Area,
+    crop: null,
+    resample: "bicubic",
+    mean: HALVES,
+    std: HALVES,
+    sampling: readVideoLlama3Sampling,
+  },
+  videollama3: {
+    types: new Set(["Videollama3ImageProcessor"]),
+    size: readPublishedArea,
+    crop: null,
+    resample: "bicubic",
+    mean: CLIP_MEAN,
+    std: CLIP_STD,
+    sampling: () => "spread",
   },
 };
 
@@ -254,7 +279,10 @@ export function parseImageProcessor(
     normalize: config.flag("do_normalize", true)
       ? { mean: readChannels(config, "image_mean", defaults.mean), std: readStd(config, defaults) }
       : null,
-    ...(processor === "qwen2-5-vl" ? { sampling: readSampling(config) } : {}),
+    ...(defaults.sampling === undefined ? {} : { sampling: defaults.sampling(config) }),
+    ...(processor === "video-llama-3"
+      ? { compresses: config.flag("use_token_compression", true) }
+      : {}),
   };
 }
 
@@ -263,7 +291,7 @@ export function parseImageProcessor(
  * numbers; a file of another video processor may not.
  */
 function checkType(config: ConfigReader, processor: FrameProcessor, { types }: Defaults): void {
-  if (processor !== "clip") {
+  if (processor !== "clip" && processor !== "videollama3") {
     const type = "video_processor_type";
     if (config.has(type) && !types.has(config.text(type))) {
       throw config.refuse(type, `one of these is needed: ${[...types].join(", ")}`);
@@ -286,15 +314,16 @@ function readResizes(
   processor: FrameProcessor,
   defaults: Defaults,
 ): ResizeStep[] {
-  if (processor === "qwen2-5-vl") return [readBudget(config)];
-  if (processor !== "smolvlm") return [readResize(config, defaults)];
+  const { size } = defaults;
+  if (typeof size === "function") return [size(config)];
+  if (processor !== "smolvlm") return [readResize(config, size)];
   // SmolVLM's video processor resizes, then squeezes into a square. Its class lets the size of stills
   // win over the one among the sampling rules where a file has both, as published ones do.
   const sampling = config.section("video_sampling");
   const first =
     !config.has("size") && sampling.has("video_size")
-      ? readResize(sampling, defaults, "video_size")
-      : readResize(config, defaults);
+      ? readResize(sampling, size, "video_size")
+      : readResize(config, size);
   const side = config.has("max_image_size")
     ? config.section("max_image_size").size("longest_edge")
     : SMOLVLM_SIDE;
@@ -302,56 +331,18 @@ function readResizes(
   return [step, square(side)];
 }
 
-/** Qwen2-VL: sides of whole tokens, as many pixels as a frame may have. */
-function readBudget(config: ConfigReader): ResizeStep {
-  const frames = config.size("temporal_patch_size", QWEN_FRAMES);
-  if (frames !== QWEN_FRAMES) throw config.refuse("temporal_patch_size", "2 is supported");
-  const size = config.section("size");
-  if (config.has("size") && !(size.has("shortest_edge") && size.has("longest_edge"))) {
-    throw config.refuse("size", '{"shortest_edge", "longest_edge"}, in pixels of area, is needed');
-  }
-  const bound = (key: string, edge: string, fallback: number) =>
-    config.has(key) ? config.size(key) : size.size(edge, fallback);
-  const multiple = config.size("patch_size", 14) * config.size("merge_size", 2);
-  const step = {
-    multiple,
-    minPixels: bound("min_pixels", "shortest_edge", QWEN_PIXELS.min),
-    maxPixels: bound("max_pixels", "longest_edge", QWEN_PIXELS.max),
-  };
-  if (!config.flag("cap_pixels_per_frame", false)) return step;
-  // Nine tenths of the context, as pixels; a token covers this many frames.
-  const pixels = Math.trunc(config.size("max_video_tokens", 128_000) * multiple * multiple * 0.9);
-  return { ...step, clipPixels: pixels * frames };
-}
-
-function readSampling(config: ConfigReader): EvenSampling {
-  const frames = config.has("num_frames") ? config.size("num_frames") : undefined;
-  const perSecond = config.has("fps") ? config.number("fps") : undefined;
-  if (frames !== undefined && perSecond !== undefined) {
-    throw config.refuse("num_frames", '"fps" is given too; only one of them can be used');
-  }
-  if (perSecond !== undefined && !(perSecond > 0)) throw config.refuse("fps", "must be above 0");
-  return {
-    ...(frames === undefined ? {} : { frames }),
-    ...(perSecond === undefined ? {} : { perSecond }),
-    least: config.size("min_frames", 4),
-    most: config.size("max_frames", 768),
-    multiple: QWEN_FRAMES,
-  };
-}
-
-function readResize(config: ConfigReader, defaults: Defaults, key = "size"): ResizeStep {
-  if (!config.has(key)) return defaults.size;
+function readResize(config: ConfigReader, usual: ResizeStep, key = "size"): ResizeStep {
+  if (!config.has(key)) return usual;
   if (typeof config.raw(key) === "number") {
     const length = config.size(key);
-    return "shortestEdge" in defaults.size ? { shortestEdge: length } : square(length);
+    return "shortestEdge" in usual ? { shortestEdge: length } : square(length);
   }
   const size = config.section(key);
   const keys = Object.entries(config.raw(key) as object).filter(([, value]) => value !== null);
   if (keys.length === 1 && size.has("shortest_edge")) {
     return { shortestEdge: size.size("shortest_edge") };
   }
-  if (keys.length === 1 && size.has("longest_edge") && "longestEdge" in defaults.size) {
+  if (keys.length === 1 && size.has("longest_edge") && "longestEdge" in usual) {
     return { longestEdge: size.size("longest_edge") };
   }
   if (keys.length === 2 && size.has("height") && size.has("width")) {

@@ -1,4 +1,5 @@
 import { InputError } from "../engine/errors.ts";
+import type { AreaStep } from "./any-size.ts";
 import { roundHalfToEven } from "./frame-indices.ts";
 import type { ImageProcessorSpec, ResizeStep, Size } from "./image-processor.ts";
 import { pillowResize } from "./pillow-resize.ts";
@@ -77,9 +78,10 @@ export function preparedSize(frame: Size, spec: ImageProcessorSpec, frames: numb
 function forClip(spec: ImageProcessorSpec, frames: number): ImageProcessorSpec {
   const resize = spec.resize.map((step): ResizeStep => {
     if (!("multiple" in step) || step.clipPixels === undefined) return step;
-    const { multiple, minPixels, maxPixels, clipPixels } = step;
+    const { minPixels, maxPixels, clipPixels, least } = step;
     const share = Math.min(maxPixels, Math.floor(clipPixels / frames));
-    return { multiple, minPixels, maxPixels: Math.max(share, Math.trunc(minPixels * 1.05)) };
+    const raised = Math.max(share, Math.trunc(minPixels * 1.05));
+    return { ...step, maxPixels: least === undefined ? raised : share };
   });
   return { ...spec, resize };
 }
@@ -112,10 +114,13 @@ function sizeAfter({ width, height }: Size, step: ResizeStep): Size {
 /** Longest side to shortest, from which on Qwen2-VL's processor refuses a picture. */
 const NARROWEST = 200;
 
-/** Qwen2-VL's `smart_resize`: sides of whole multiples, nearly in shape, the area within bounds. */
+/**
+ * Sides of whole multiples, nearly in shape, the area within bounds: Qwen2-VL's `smart_resize`; where
+ * the least area wins, VideoLLaMA3's own `simple_batched_resize`.
+ */
 function wholeMultiples(
   { width, height }: Size,
-  { multiple, minPixels, maxPixels }: Extract<ResizeStep, { readonly multiple: number }>,
+  { multiple, minPixels, maxPixels, least }: AreaStep,
 ): Size {
   if (Math.max(width, height) / Math.min(width, height) > NARROWEST) {
     throw new InputError(
@@ -126,17 +131,22 @@ function wholeMultiples(
     width: of(width),
     height: of(height),
   });
-  const nearest = sides((side) => roundHalfToEven(side / multiple) * multiple);
-  const area = nearest.width * nearest.height;
-  if (area > maxPixels) {
-    const shrink = Math.sqrt((height * width) / maxPixels);
-    return sides((side) => Math.max(multiple, Math.floor(side / shrink / multiple) * multiple));
-  }
-  if (area < minPixels) {
+  const grown = () => {
     const grow = Math.sqrt(minPixels / (height * width));
     return sides((side) => Math.ceil((side * grow) / multiple) * multiple);
+  };
+  const nearest = sides((side) => roundHalfToEven(side / multiple) * multiple);
+  if (area(nearest) > maxPixels) {
+    const shrink = Math.sqrt((height * width) / maxPixels);
+    const shrunk = sides((side) => Math.floor(side / shrink / multiple) * multiple);
+    if (least === "wins") return area(shrunk) < minPixels ? grown() : shrunk;
+    return { width: Math.max(multiple, shrunk.width), height: Math.max(multiple, shrunk.height) };
   }
-  return nearest;
+  return area(nearest) < minPixels ? grown() : nearest;
+}
+
+function area({ width, height }: Size): number {
+  return width * height;
 }
 
 /** The crop in the resized picture; a negative left or top is a border of that width. */

@@ -1,5 +1,11 @@
-import { fileExists, type JsonFile, readJsonFile } from "../engine/checkpoint/config.ts";
+import {
+  fileExists,
+  type JsonFile,
+  readConfig,
+  readJsonFile,
+} from "../engine/checkpoint/config.ts";
 import type { FrameProcessor } from "../engine/families/spec.ts";
+import { checkMerge } from "./any-size.ts";
 import { type ImageProcessorSpec, parseImageProcessor } from "./image-processor.ts";
 
 /** The processor of processors, which newer library versions nest all settings in. */
@@ -9,7 +15,8 @@ const NESTED = "processor_config.json";
  * How a checkpoint prepares frames, from the file its library would read: for a video processor the
  * part `video_processor` of processor_config.json, else video_preprocessor_config.json, else the
  * still-image settings of preprocessor_config.json; for CLIP's image processor the latter, else the
- * part `image_processor` of processor_config.json.
+ * part `image_processor` of processor_config.json; for the one VideoLLaMA3 is published with, which
+ * serves stills and videos, preprocessor_config.json.
  *
  * @throws ModelError when there is no such file, or naming the key and value that cannot be used.
  */
@@ -18,11 +25,15 @@ export async function readFrameProcessor(
   processor: FrameProcessor,
 ): Promise<ImageProcessorSpec> {
   const { value, file } = await findFile(folder, processor);
+  if (processor === "videollama3" && (await fileExists(folder, NESTED))) {
+    checkMerge(await readConfig(folder, NESTED), "video_merge_size");
+  }
   return parseImageProcessor(value, file, processor);
 }
 
 async function findFile(folder: string, processor: FrameProcessor): Promise<JsonFile> {
   const stills = "preprocessor_config.json";
+  if (processor === "videollama3") return readJsonFile(folder, stills);
   if (processor === "clip") {
     if (await fileExists(folder, stills)) return readJsonFile(folder, stills);
     return (await nested(folder, "image_processor")) ?? readJsonFile(folder, stills);

@@ -40,6 +40,7 @@ class Family:
     marker: str                 # what the chat template writes for a video
     chat: str                   # chat_template of the checkpoint
     answer: str = ANSWER
+    request: str = CHOICE       # how a choice is asked for
     tower: str = "vision_tower"
     decoder: str = "language_model"
 
@@ -136,7 +137,7 @@ class FamilyReference(Reference):
                           return_tensors="pt")
 
     def chat(self) -> str:
-        said = question_block(self.spec) + CHOICE
+        said = question_block(self.spec) + self.family.request
         turn = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": said}]}]
         text = self.tokenizer.apply_chat_template(turn, chat_template=self.family.chat, tokenize=False,
                                                   add_generation_prompt=True)
@@ -175,12 +176,12 @@ class FamilyReference(Reference):
         assert len(at) == len(video), (len(at), len(video))
         merged = self.model.get_input_embeddings()(torch.tensor(ids))
         merged[at] = video
-        frames, per_frame = self.spec["frames"][0], self.per_frame
-        groups = {"system": list(range(at[0])), "video": at}
-        for i in range(frames):
-            groups[f"frame:{i}"] = at[i * per_frame:(i + 1) * per_frame]
+        groups, counted = {"system": list(range(at[0])), "video": at}, 0
+        for i, count in enumerate(self.frame_counts()):
+            groups[f"frame:{i}"] = at[counted:counted + count]
+            counted += count
         ranges = char_ranges(self.spec, text, text.rindex(self.family.placeholder))
-        if at[frames * per_frame - 1] - at[0] >= frames * per_frame:
+        if at[counted - 1] - at[0] >= counted:
             told = self.replacements()[0]
             start = text.index(told)
             first = text.index(self.family.placeholder)
@@ -192,6 +193,10 @@ class FamilyReference(Reference):
         groups["last"] = [len(ids) - 1]
         short = re.sub(f"(?:{re.escape(self.family.placeholder)})+", self.family.placeholder, text)
         return Prompt(short, ids, at[0], groups, merged)
+
+    def frame_counts(self) -> list[int]:
+        """Video tokens of each frame."""
+        return [self.per_frame] * self.spec["frames"][0]
 
     def replacements(self) -> list[str]:
         made = []

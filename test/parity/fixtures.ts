@@ -29,10 +29,13 @@ export const FAMILY_CASES = [
 ] as const;
 /** Qwen2.5-VL, whose rows stand at three positions each. */
 export const QWEN_CASES = ["m-qwen2-5-vl", "m-qwen2-5-vl-nested"] as const;
+/** VideoLLaMA3, whose frames have as many tokens as changed. */
+export const VIDEOLLAMA3_CASES = ["n-video-llama-3", "n-videollama3"] as const;
 export type CaseName =
   | (typeof CASE_NAMES)[number]
   | (typeof FAMILY_CASES)[number]
-  | (typeof QWEN_CASES)[number];
+  | (typeof QWEN_CASES)[number]
+  | (typeof VIDEOLLAMA3_CASES)[number];
 
 /** Cases with an answer in words too. */
 export const GENERATION_CASES = ["b-gqa-sharded", "g-linear-bias"] as const;

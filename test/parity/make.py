@@ -27,6 +27,7 @@ from preprocessing import make_preprocessing
 from qwen2_5_vl import QWEN_CASES, make_qwen
 from reference import Reference
 from selfcheck import check_against_class
+from video_llama_3 import VIDEOLLAMA3_CASES, make_videollama3
 
 FIXTURES = Path(__file__).parent / "fixtures"
 # What the video processors' classes want beside torch. Only families are made with it: with a torchvision,
@@ -37,6 +38,9 @@ STANDINS = str(Path(__file__).parent / "standins")
 def make(name: str) -> None:
     if name in QWEN_CASES:
         store(*make_qwen(name, FIXTURES / name))
+        return
+    if name in VIDEOLLAMA3_CASES:
+        store(*make_videollama3(name, FIXTURES / name))
         return
     spec = case(name)
     folder = FIXTURES / name
@@ -107,8 +111,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     disable_progress_bar()
-    everything = sys.argv[1:] or [*CASES, *QWEN_CASES, "preprocessing"]
-    families = [name for name in everything if name in QWEN_CASES
+    everything = sys.argv[1:] or [*CASES, *QWEN_CASES, *VIDEOLLAMA3_CASES, "preprocessing"]
+    families = [name for name in everything if name in QWEN_CASES or name in VIDEOLLAMA3_CASES
                 or name in CASES and CASES[name].get("family") in FAMILIES]
     if families and STANDINS not in sys.path:
         everything = [name for name in everything if name not in families]

@@ -105,14 +105,19 @@ export function pixelValues({ tensors, model, images }: OpenCase): Float32Array 
   return out;
 }
 
-/** The merged prompt [S, d]: word embeddings, the video's tokens in the placeholders' places. */
+/**
+ * The merged prompt [S, d]: word embeddings, the video's tokens in the placeholders' places.
+ *
+ * @param kept of the video's tokens, those that the prompt has; default all.
+ */
 export async function mergedEmbeddings(
   model: OpenModel,
   tokens: PromptTokens,
   video: Float32Array,
+  kept?: readonly number[],
 ): Promise<Float32Array> {
   const words = await model.embed(tokens.ids);
-  placeVideo(words, tokens, video);
+  placeVideo(words, tokens, video, kept);
   return words;
 }
 

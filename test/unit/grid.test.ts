@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { tokenCells, tokenGrid } from "../../src/engine/families/spec.ts";
-import { cellCount, cellOf, tokenOfCell } from "../../src/runs/grid.ts";
+import { cellCount, cellOf, gridInWords, tokenAfter, tokenOfCell } from "../../src/runs/grid.ts";
 import { promptMap } from "../../webview/prompt-map.ts";
 
 const fixture = (name: string) =>
@@ -39,4 +39,28 @@ test("a prompt's map shows each video token in its cell, and none where cells li
   assert.deepEqual(map.cellAt(2), { frame: 0, row: 1, column: 0 });
   assert.deepEqual(map.cellAt(3), { frame: 0, row: 0, column: 1 });
   assert.equal(promptMap(tokens([0, 2, 1, 4])).cellAt(2), undefined);
+});
+
+/** Two frames of 2 x 3, of whose second one only two cells have a token. */
+const PARTLY = { frames: 2, rows: 2, columns: 3, cells: [0, 1, 2, 3, 4, 5, 7, 11] };
+
+test("cells that a model left out have no token, and the others keep their place", () => {
+  assert.equal(cellCount(PARTLY), 8);
+  assert.deepEqual(cellOf(PARTLY, 6), { frame: 1, row: 0, column: 1 });
+  assert.deepEqual(cellOf(PARTLY, 7), { frame: 1, row: 1, column: 2 });
+  assert.equal(tokenOfCell(PARTLY, 7), 6);
+  assert.equal(tokenOfCell(PARTLY, 8), -1);
+  assert.equal(gridInWords(PARTLY), "2 frames of 2 x 3 cells, 8 of 12 with a token");
+  assert.equal(gridInWords({ frames: 2, rows: 2, columns: 3 }), "2 frames of 2 x 3 tokens");
+});
+
+test("a step over the grid goes on to the next cell with a token", () => {
+  assert.equal(tokenAfter(PARTLY, 5, 1), 6, "cell 6 has none, cell 7 has");
+  assert.equal(tokenAfter(PARTLY, 11, -1), 6);
+  assert.equal(tokenAfter(PARTLY, 2, 3), 5);
+  assert.equal(tokenAfter(PARTLY, 3, 3), -1, "cells 6 and 9 have none");
+  assert.equal(tokenAfter(PARTLY, 11, 1), -1);
+  assert.equal(tokenAfter(PARTLY, 4, 0), 4);
+  const toEnd = { ...PARTLY, cells: PARTLY.cells.slice(0, -1) };
+  assert.equal(tokenAfter(toEnd, 0, 11, -1), 6, "back from an end without a token");
 });

@@ -239,3 +239,16 @@ for (const design of ["llama-legacy", "qwen", "word-piece", "smollm", "bert"]) {
     );
   });
 }
+
+test("frames that keep a part of their tokens have so many in the prompt, and say where", async () => {
+  const tokenizer = await openTokenizer(EMBEDDED);
+  const rendered = renderPrompt(ITEM, { video: "<image>,<image>,<image>" });
+  const cells = [0, 1, 2, 3, 5, 8, 9, 11];
+  const tokens = tokenizePrompt(rendered, tokenizer, { ...GRID, cells });
+  const counts = [0, 1, 2].map((frame) => tokens.groups.get(`frame:${frame}`)?.length);
+  assert.deepEqual(counts, [4, 1, 3]);
+  const frames = [0, 1, 2].flatMap((frame) => [...(tokens.groups.get(`frame:${frame}`) ?? [])]);
+  assert.deepEqual(frames, [...tokens.video]);
+  assert.equal(spansOf(tokens.video).length, 3, "a comma after the first and the second frame");
+  assert.deepEqual(runTokens(tokens).grid.cells, cells);
+});

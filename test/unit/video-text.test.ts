@@ -32,3 +32,13 @@ test("times are told in minutes and seconds, the clip's length in hours, and day
   const frames = ["00:00", "00:59", "61:01"].map((time) => `\nFrame from ${time}:|g<v>|`);
   assert.ok(text.endsWith(`${frames.join("")}\n\n`), text);
 });
+
+test("times before frames are rounded as each of VideoLLaMA3's processors rounds them", () => {
+  const times = (clock: "frame" | "span", ...frameSeconds: number[]) =>
+    videoText({ kind: "stamped", clock }, "<v>", { frameSeconds, durationSeconds: 0 });
+  assert.equal(times("frame", 0, 12.34), "Time 0.0s:<v>,Time 12.3s:<v>");
+  // Python: halves to the even digit, 0.65 being above the half.
+  assert.equal(times("frame", 0.25, 0.75, 0.65), "Time 0.2s:<v>,Time 0.8s:<v>,Time 0.7s:<v>");
+  // NumPy: ten times 0.65 is 6.5, which goes to 6.
+  assert.equal(times("span", 0.25, 0.75, 0.65), "Time 0.2s:<v>,Time 0.8s:<v>,Time 0.6s:<v>");
+});

@@ -74,10 +74,10 @@ export function readDecoder(
   place: DecoderPlace,
 ): DecoderSpec {
   const text = place.settings ?? config.section("text_config");
-  const named = text.text("model_type", place.kind);
   const placed = place.kind === PLACED_KIND;
   // Where decoder and model share one level of settings, `model_type` there is the model's.
-  const kind = placed && text === config ? PLACED_KIND : KINDS.find((known) => known === named);
+  const named = text === config ? place.kind : text.text("model_type", place.kind);
+  const kind = KINDS.find((known) => known === named);
   if (kind === undefined || (kind === PLACED_KIND) !== placed) {
     const known = placed ? [PLACED_KIND] : KINDS.filter((each) => each !== PLACED_KIND);
     throw text.refuse("model_type", `decoders of these kinds are supported: ${known.join(", ")}`);

@@ -3,11 +3,11 @@ import type { Weights } from "../checkpoint/weights.ts";
 import { readActivation } from "./activation.ts";
 import { type DecoderKind, fusedRows, readDecoder, readEndTokens } from "./decoder.ts";
 import { PAPER_FRAMES } from "./llava.ts";
+import type { PromptSpec } from "./prompt-spec.ts";
 import {
   type ConnectorSpec,
   type LinearWeights,
   type ModelSpec,
-  type PromptSpec,
   patchSide,
   type VisionLayerWeights,
   type VisionSpec,

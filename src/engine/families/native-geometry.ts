@@ -46,11 +46,14 @@ export interface WindowGeometry {
 }
 
 /**
- * Windows of `windowSide` tokens a side, from the picture's upper left corner; those at its right and
+ * Windows of `side` tokens a side, from the picture's upper left corner; those at its right and
  * lower edge may be cut off.
  */
-export function windowGeometry(vision: NativeVisionSpec, grid: PoolingSpec): WindowGeometry {
-  const { merge, windowSide: side } = vision;
+export function windowGeometry(
+  { merge }: NativeVisionSpec,
+  side: number,
+  grid: PoolingSpec,
+): WindowGeometry {
   const square = merge * merge;
   const size = side * side * square;
   const across = Math.ceil(grid.columns / side);

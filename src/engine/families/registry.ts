@@ -12,6 +12,7 @@ import { QWEN2_5_VL_MODEL_TYPES, readQwen25Vl } from "./qwen2-5-vl.ts";
 import { readSmolVlm, SMOLVLM_MODEL_TYPES } from "./smolvlm.ts";
 import type { ModelSpec } from "./spec.ts";
 import { refuseQuantized, unsupportedFamily } from "./unsupported.ts";
+import { readVideoLlama3, VIDEOLLAMA3_MODEL_TYPES } from "./videollama3.ts";
 
 const READERS = [
   { modelTypes: LLAVA_MODEL_TYPES, read: readLlava },
@@ -21,6 +22,7 @@ const READERS = [
   { modelTypes: SMOLVLM_MODEL_TYPES, read: readSmolVlm },
   { modelTypes: INTERNVL_CHAT_MODEL_TYPES, read: readInternVlChat },
   { modelTypes: QWEN2_5_VL_MODEL_TYPES, read: readQwen25Vl },
+  { modelTypes: VIDEOLLAMA3_MODEL_TYPES, read: readVideoLlama3 },
 ] as const;
 
 /** Values of config.json's `model_type` that can be read. */

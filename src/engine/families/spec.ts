@@ -1,6 +1,7 @@
 import type { LocatedTensor } from "../checkpoint/weights.ts";
 import { ModelError } from "../errors.ts";
 import type { WeightRows } from "../graph/onnx.ts";
+import type { PromptSpec } from "./prompt-spec.ts";
 
 /** A weight matrix [out, in] with its optional bias [out]; fused ones are rows of a larger tensor. */
 export interface LinearWeights {
@@ -91,13 +92,13 @@ export interface NativeVisionSpec {
   readonly patchFrames: number;
   /** Patches along the side of the square that becomes one token. */
   readonly merge: number;
-  /** Tokens along the side of an attention window. */
-  readonly windowSide: number;
+  /** Tokens along the side of an attention window; absent: no layer has windows. */
+  readonly windowSide?: number | undefined;
   readonly normEps: number;
   readonly activation: Activation;
   /** Of a head: axis 0 is the row, axis 1 the column. */
   readonly rope: RopeSpec;
-  /** [hidden, 3, frames, patch, patch], with or without a bias. */
+  /** [hidden, 3, frames, patch, patch], or without the axis of frames; with or without a bias. */
   readonly patchEmbedding: LinearWeights;
   readonly layers: readonly NativeLayerWeights[];
 }
@@ -153,35 +154,13 @@ export type ConnectorSpec =
       readonly linear: LinearWeights;
     };
 
-/** How the squares of patches of a tower for any size become video tokens. */
+/** How the squares of patches of a tower for any size become video tokens: norm, merge, MLP. */
 export interface MergerSpec {
-  /** Qwen2.5-VL: norm of each patch, the square side by side in one vector, MLP. */
-  readonly kind: "merge-mlp";
+  /** "merge-mlp" (Qwen2.5-VL): the square side by side in one vector; "mean-mlp" (VideoLLaMA3): its mean. */
+  readonly kind: "merge-mlp" | "mean-mlp";
+  /** Of each patch. */
   readonly norm: NormWeights;
   readonly projector: ProjectorSpec;
-}
-
-/**
- * What the model's own processor writes in place of a video. The placeholder token is repeated for
- * every video token; all other words and tokens are text.
- */
-export type VideoWording =
-  /** One run of placeholders, for InternVL between an opening and a closing token. */
-  | { readonly kind: "run"; readonly open?: string; readonly close?: string }
-  /** InternVL: each frame numbered from 1, between an opening and a closing token, one a line. */
-  | { readonly kind: "numbered"; readonly open: string; readonly close: string }
-  /** SmolVLM: how many frames of how long a clip, and each frame with its time, between tokens. */
-  | { readonly kind: "timed"; readonly around: string; readonly lead: string };
-
-/** How a model is asked about a video. */
-export interface PromptSpec {
-  /** Default template: a name of `src/prompts/templates.ts`, or "chat" for the checkpoint's own. */
-  readonly template: string;
-  /** Token that stands for one video token: its id, or its text where the files give no id. */
-  readonly videoTokenId: number | { readonly text: string };
-  readonly wording: VideoWording;
-  /** What the chat template writes for a video; absent: the placeholder's text. */
-  readonly marker?: string | undefined;
 }
 
 /** Whose rules a frame's picture is prepared by; the numbers are in the checkpoint's files. */
@@ -191,7 +170,9 @@ export type FrameProcessor =
   | "llava-onevision"
   | "internvl"
   | "smolvlm"
-  | "qwen2-5-vl";
+  | "qwen2-5-vl"
+  | "video-llama-3"
+  | "videollama3";
 
 /** One layer of a Llama-style decoder (Llama, Qwen2, Qwen3). */
 export interface DecoderLayerWeights {
@@ -278,6 +259,11 @@ export interface SquareModelSpec extends CommonSpec {
 export interface NativeModelSpec extends CommonSpec {
   readonly vision: NativeVisionSpec;
   readonly connector: MergerSpec;
+  /**
+   * Whether tokens that show what the frame before showed are left out, where config.json says it;
+   * else the processor's file says.
+   */
+  readonly compresses?: boolean | undefined;
 }
 
 /** A model as the engine needs it: sizes, and where each weight lies. No file is read for it again. */

@@ -15,6 +15,11 @@ const ALTERNATIVES: readonly Alternative[] = [
   { of: /^qwen/, modelType: "qwen2_5_vl", checkpoint: "Qwen/Qwen2.5-VL-7B-Instruct" },
   { of: /^internvl/, modelType: "internvl", checkpoint: "OpenGVLab/InternVL3-8B-hf" },
   {
+    of: /^video_?llama/,
+    modelType: "videollama3_qwen2",
+    checkpoint: "DAMO-NLP-SG/VideoLLaMA3-7B",
+  },
+  {
     of: /^(idefics|smol)/,
     modelType: "smolvlm",
     checkpoint: "HuggingFaceTB/SmolVLM2-2.2B-Instruct",

@@ -43,7 +43,7 @@ export function readSizes(
 }
 
 /** An extent written as one number or as two equal ones. */
-function readSquare(section: ConfigReader, key: string, fallback: number): number {
+export function readSquare(section: ConfigReader, key: string, fallback: number): number {
   if (!Array.isArray(section.raw(key))) return section.size(key, fallback);
   const [height, width] = section.sizes(key, 2);
   if (height === undefined || height !== width) {
@@ -142,7 +142,8 @@ export function readSiglip(
   };
 }
 
-function clipLayer(
+/** One layer under CLIP's and SigLIP's names. */
+export function clipLayer(
   lookup: TensorLookup,
   prefix: string,
   width: number,

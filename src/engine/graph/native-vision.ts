@@ -57,9 +57,11 @@ export function nativeLayerGraph(spec: NativeModelSpec, layer: NativeLayerWeight
   const query = rotate(g, split(layer.query), cos, sin);
   const key = rotate(g, split(layer.key), cos, sin);
   const value = split(layer.value);
-  const context = layer.windowed
-    ? windowAttention(g, query, key, value, spec)
-    : wholeAttention(g, query, key, value, spec);
+  const { windowSide } = vision;
+  const context =
+    layer.windowed && windowSide !== undefined
+      ? windowAttention(g, query, key, value, spec, windowSide)
+      : wholeAttention(g, query, key, value, spec);
   const attended = g.op("Add", [x, unflatten(linear(g, flat(context), layer.out))]);
   const inner = flat(norm(g, attended, layer.norm2, vision.normEps));
   const up = linear(g, inner, layer.up);
@@ -92,8 +94,9 @@ function windowAttention(
   key: Value,
   value: Value,
   { vision }: NativeModelSpec,
+  windowSide: number,
 ): Value {
-  const { heads, hiddenSize, windowSide, merge } = vision;
+  const { heads, hiddenSize, merge } = vision;
   const headDim = hiddenSize / heads;
   const size = (windowSide * merge) ** 2;
   const gather = g.input("gather", ["places"], "int64");
@@ -126,7 +129,12 @@ export function mergerGraph(spec: NativeModelSpec): Uint8Array {
   const g = new Graph(spec.root);
   const x = g.input("x", ["P", "n", hiddenSize]);
   const normed = norm(g, x, connector.norm, normEps);
-  const squares = reshape(g, normed, [-1, merge * merge * hiddenSize]);
+  const squares =
+    connector.kind === "merge-mlp"
+      ? reshape(g, normed, [-1, merge * merge * hiddenSize])
+      : g.op("ReduceMean", [reshape(g, normed, [-1, merge * merge, hiddenSize]), g.ints([1])], {
+          keepdims: 0,
+        });
   const { first, activation, second } = connector.projector;
   const rows = linear(g, activate(g, linear(g, squares, first), activation), second);
   const pictures = g.op("Shape", [x], { start: 0, end: 1 });

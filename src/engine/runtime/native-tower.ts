@@ -6,7 +6,7 @@ import {
   type PoolingSpec,
   tokenGrid,
 } from "../families/spec.ts";
-import { mergerGraph, nativeLayerGraph, nativePatchGraph } from "../graph/native-vision.ts";
+import { towerGraphs } from "../graph/tower.ts";
 import type { VisionProgress } from "./model.ts";
 import { floats, floatsOf, indices, type OrtTensor, type Session } from "./session.ts";
 
@@ -39,10 +39,11 @@ export class NativeTower {
     spec: NativeModelSpec,
     open: (graph: Uint8Array) => Promise<Session>,
   ): Promise<NativeTower> {
+    const graphs = towerGraphs(spec);
     const layers: Session[] = [];
-    for (const layer of spec.vision.layers) layers.push(await open(nativeLayerGraph(spec, layer)));
-    const patches = await open(nativePatchGraph(spec));
-    return new NativeTower(spec, patches, layers, await open(mergerGraph(spec)));
+    for (const graph of graphs.layers) layers.push(await open(graph));
+    const patches = await open(graphs.patches);
+    return new NativeTower(spec, patches, layers, await open(graphs.connector));
   }
 
   /**
@@ -66,7 +67,8 @@ export class NativeTower {
       cos: floats(rope.cos, [patches, 1, vision.hiddenSize / vision.heads]),
       sin: floats(rope.sin, [patches, 1, vision.hiddenSize / vision.heads]),
     };
-    const windows = windowGeometry(vision, grid);
+    const { windowSide } = vision;
+    const windows = windowSide === undefined ? undefined : windowGeometry(vision, windowSide, grid);
     const together = Math.max(1, Math.floor(PATCHES_TOGETHER / patches));
     const tokens = new Float32Array(grid.frames * grid.rows * grid.columns * decoder.hiddenSize);
     const units = Math.ceil(grid.frames / together) * (vision.layers.length + 2);
@@ -82,7 +84,7 @@ export class NativeTower {
       });
       let x = floatsOf(patched, "x");
       progress(++done, units);
-      const places = windowInputs(windows, some);
+      const places = windows === undefined ? {} : windowInputs(windows, some);
       for (const [i, layer] of this.#layers.entries()) {
         const inputs = { x: floats(x, [some, patches, vision.hiddenSize]), ...turns };
         const windowed = vision.layers[i]?.windowed === true;
@@ -107,7 +109,8 @@ export class NativeTower {
 export function nativeMultiplyAdds({ vision }: NativeModelSpec, grid: PoolingSpec): number {
   const square = vision.merge * vision.merge;
   const patches = grid.rows * grid.columns * square;
-  const window = Math.min(patches, vision.windowSide ** 2 * square);
+  const { windowSide } = vision;
+  const window = windowSide === undefined ? patches : Math.min(patches, windowSide ** 2 * square);
   const perPatch = vision.layers.map((layer) => {
     const { gate, up, down, out, windowed } = layer;
     const mlp = [...(gate === undefined ? [] : [gate]), up, down, out];
