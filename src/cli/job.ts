@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { InputError } from "../engine/errors.ts";
-import { type AnalysisJob, type EngineSettings, PROVIDERS } from "../engine/jobs.ts";
+import { type AnalysisJob, type EngineSettings, PRECISIONS, PROVIDERS } from "../engine/jobs.ts";
 import { featureFolder } from "../engine/vision-cache/place.ts";
 import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
 import type { PromptItem } from "../prompts/item.ts";
@@ -16,6 +16,11 @@ const DEFAULT_BUDGET_GB = 2.5;
 export const ENGINE_FLAGS: Flags = {
   model: { kind: "text", value: "DIR", help: "model folder; the embedded model without it" },
   provider: { kind: "text", oneOf: PROVIDERS, help: "execution provider (auto)" },
+  precision: {
+    kind: "text",
+    oneOf: PRECISIONS,
+    help: "of products with the decoder's weights, where not on the CPU (auto)",
+  },
   threads: { kind: "whole", value: "N", help: "threads; 0 lets ONNX Runtime choose (0)" },
   "memory-budget": {
     kind: "number",
@@ -46,6 +51,7 @@ export function engineSettings(args: ParsedArguments): EngineSettings {
   const provider = PROVIDERS.find((known) => known === args.text("provider")) ?? "auto";
   return {
     provider,
+    precision: PRECISIONS.find((known) => known === args.text("precision")),
     threads: args.number("threads") ?? 0,
     memoryBudgetBytes: (args.number("memory-budget") ?? DEFAULT_BUDGET_GB) * GIGABYTE,
     featureFolder: featureFolder(),

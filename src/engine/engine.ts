@@ -35,7 +35,7 @@ import {
   preparePrompt,
   prepareRun,
 } from "./prepare.ts";
-import { OpenModel, visionMultiplyAdds } from "./runtime/model.ts";
+import { decoderDtype, OpenModel, visionMultiplyAdds } from "./runtime/model.ts";
 import { RUNTIME } from "./runtime/session.ts";
 import { forecastPasses, total } from "./trace/memory.ts";
 import { VisionCache } from "./vision-cache/cache.ts";
@@ -359,6 +359,6 @@ function dtypeOf(spec: ModelSpec): string {
     F16: "float16",
     BF16: "bfloat16",
   };
-  const stored = spec.decoder.layers[0]?.query.weight.dtype ?? spec.decoder.embedding.dtype;
+  const stored = decoderDtype(spec);
   return names[stored] ?? stored;
 }

@@ -5,9 +5,15 @@ import type { CounterfactualOrder, WindowStyle } from "../runs/events.ts";
 export const PROVIDERS = ["auto", "cpu", "cuda", "dml", "coreml", "webgpu"] as const;
 export type Provider = (typeof PROVIDERS)[number];
 
+/** What products with the decoder's weights are computed in; `auto` goes by the provider. */
+export const PRECISIONS = ["auto", "float32", "float16"] as const;
+export type PrecisionChoice = (typeof PRECISIONS)[number];
+
 /** How the engine computes; the same for every job of a process. */
 export interface EngineSettings {
   readonly provider: Provider;
+  /** Absent: `auto`. */
+  readonly precision?: PrecisionChoice | undefined;
   /** 0 lets ONNX Runtime choose. */
   readonly threads: number;
   /** Upper bound of working memory beside the mapped weights, in bytes. */

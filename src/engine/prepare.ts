@@ -396,6 +396,7 @@ function runModel(
     hiddenSize: decoder.hiddenSize,
     vocabSize: decoder.vocabSize,
     dtype: model.dtype,
+    precision: model.open.precision,
     tokensPerFrame: grid.rows * grid.columns,
   };
 }

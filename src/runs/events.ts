@@ -49,7 +49,10 @@ const model = z.object({
   kvHeads: count,
   hiddenSize: count,
   vocabSize: count,
+  /** What the decoder's weights are stored in … */
   dtype: z.string(),
+  /** … and their products computed in; absent in older runs, which were computed in float32. */
+  precision: z.enum(["float32", "float16"]).optional(),
   tokensPerFrame: count,
 });
 export type RunModel = z.infer<typeof model>;

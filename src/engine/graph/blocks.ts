@@ -4,9 +4,12 @@ import { float, type Graph, type Value } from "./onnx.ts";
 
 /** x [rows, in] times the stored weight [out, in], plus its bias: [rows, out]. */
 export function linear(g: Graph, x: Value, { weight, rows, bias }: LinearWeights): Value {
-  const inputs = [x, g.weight(weight, rows)];
-  if (bias !== undefined) inputs.push(g.weight(bias, rows));
-  return g.op("Gemm", inputs, { transB: 1 });
+  const { precision } = g;
+  const narrow = precision === "float32" ? x : g.cast(x, precision);
+  const inputs = [narrow, g.weight(weight, rows, precision)];
+  if (bias !== undefined) inputs.push(g.weight(bias, rows, precision));
+  const product = g.op("Gemm", inputs, { transB: 1 });
+  return precision === "float32" ? product : g.cast(product, "float32");
 }
 
 /** x / sqrt(mean(x²) + eps) · scale over the last axis, in fp32. */

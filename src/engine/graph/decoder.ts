@@ -1,6 +1,6 @@
 import type { DecoderLayerWeights, DecoderSpec, ModelSpec } from "../families/spec.ts";
 import { activate, linear, reshape, rmsNorm, rotate } from "./blocks.ts";
-import { Graph } from "./onnx.ts";
+import { Graph, type Precision } from "./onnx.ts";
 
 /**
  * Residual rows to queries, keys and values of one layer. Rows are independent of one another, so
@@ -14,8 +14,9 @@ export function projectionGraph(
   root: string,
   spec: DecoderSpec,
   layer: DecoderLayerWeights,
+  precision: Precision,
 ): Uint8Array {
-  const g = new Graph(root);
+  const g = new Graph(root, precision);
   const x = g.input("x", ["n", spec.hiddenSize]);
   const cos = g.input("cos", ["n", 1, spec.headDim]);
   const sin = g.input("sin", ["n", 1, spec.headDim]);
@@ -49,8 +50,9 @@ export function residualGraph(
   root: string,
   spec: DecoderSpec,
   layer: DecoderLayerWeights,
+  precision: Precision,
 ): Uint8Array {
-  const g = new Graph(root);
+  const g = new Graph(root, precision);
   const x = g.input("x", ["n", spec.hiddenSize]);
   const context = g.input("context", ["n", spec.heads * spec.headDim]);
   const attended = g.op("Add", [x, linear(g, context, layer.out)]);

@@ -11,6 +11,8 @@ const IR_VERSION = 10;
 
 const ELEMENT = { float32: 1, int64: 7, float16: 10, bfloat16: 16 } as const;
 const STORED_AS = { F32: ELEMENT.float32, F16: ELEMENT.float16, BF16: ELEMENT.bfloat16 } as const;
+/** How safetensors call what is computed in. */
+const NAMED = { float32: "F32", float16: "F16" } as const;
 const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 const EXTERNAL = 1;
 
@@ -25,6 +27,9 @@ export type Attributes = Readonly<
   Record<string, number | string | readonly number[] | { readonly float: number }>
 >;
 
+/** What the products with weights are computed in; all else (norms, softmax, residuals) is float32. */
+export type Precision = "float32" | "float16";
+
 /** Whole rows of a stored matrix: fused projections are read as slices of one tensor. */
 export interface WeightRows {
   readonly start: number;
@@ -33,7 +38,7 @@ export interface WeightRows {
 
 /**
  * Builds one ONNX graph in memory. Weights are never copied: their initializers point into the
- * safetensors files by offset and length, and half-precision ones pass through a `Cast`.
+ * safetensors files by offset and length, and those stored in another type pass through a `Cast`.
  */
 export class Graph {
   readonly #nodes: onnxProto.onnx.INodeProto[] = [];
@@ -44,8 +49,14 @@ export class Graph {
   readonly #root: string;
   #names = 0;
 
-  /** @param root the folder that external data paths are relative to. */
-  constructor(root: string) {
+  /**
+   * @param root the folder that external data paths are relative to.
+   * @param precision of the products with weights.
+   */
+  constructor(
+    root: string,
+    readonly precision: Precision = "float32",
+  ) {
     this.#root = root;
   }
 
@@ -66,13 +77,14 @@ export class Graph {
     this.#outputs.push(valueInfo(name, ELEMENT[element], shape));
   }
 
-  /** A stored tensor (or whole rows of it) as float32, shaped as stored. */
-  weight(tensor: LocatedTensor, rows?: WeightRows): Value {
-    const key = `${tensor.name}${rows === undefined ? "" : `[${rows.start}+${rows.count}]`}`;
+  /** A stored tensor (or whole rows of it), shaped as stored. */
+  weight(tensor: LocatedTensor, rows?: WeightRows, as: Precision = "float32"): Value {
+    const part = rows === undefined ? "" : `[${rows.start}+${rows.count}]`;
+    const key = `${tensor.name}${part} ${as}`;
     const known = this.#weights.get(key);
     if (known !== undefined) return known;
     const stored = this.#stored(tensor, rows);
-    const value = tensor.dtype === "F32" ? stored : this.#widen(stored);
+    const value = NAMED[as] === tensor.dtype ? stored : this.cast(stored, as);
     this.#weights.set(key, value);
     return value;
   }
@@ -80,11 +92,12 @@ export class Graph {
   /** Rows of a stored matrix by index, as float32: gathered as stored, so only they are widened. */
   gatherRows(tensor: LocatedTensor, indices: Value): Value {
     const rows = this.op("Gather", [this.#stored(tensor), indices], { axis: 0 });
-    return tensor.dtype === "F32" ? rows : this.#widen(rows);
+    return tensor.dtype === "F32" ? rows : this.cast(rows, "float32");
   }
 
-  #widen(value: Value): Value {
-    return this.op("Cast", [value], { to: ELEMENT.float32 });
+  /** A value of another type, rounded to this one. */
+  cast(value: Value, to: Precision): Value {
+    return this.op("Cast", [value], { to: ELEMENT[to] });
   }
 
   #stored(tensor: LocatedTensor, rows?: WeightRows): Value {

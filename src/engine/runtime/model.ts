@@ -18,13 +18,14 @@ import {
   type Unembedding,
   unembedGraph,
 } from "../graph/decoder.ts";
+import type { Precision } from "../graph/onnx.ts";
 import { towerGraphs } from "../graph/tower.ts";
 import type { EngineSettings } from "../jobs.ts";
 import { keepsHead } from "./budget.ts";
 import { NativeTower, nativeMultiplyAdds } from "./native-tower.ts";
 import { measurePace } from "./pace.ts";
 import { poolTokens } from "./pooling.ts";
-import { chooseProvider } from "./provider.ts";
+import { choosePrecision, chooseProvider } from "./provider.ts";
 import { floats, floatsOf, indices, Session, type SessionOptions } from "./session.ts";
 
 /** Models with no more weight bytes than this keep widened, packed copies of their weights. */
@@ -44,6 +45,15 @@ interface VisionSessions {
   readonly connector: Session;
 }
 
+/** How an open model computes. */
+interface Computing {
+  readonly options: SessionOptions;
+  readonly precision: Precision;
+  /** See `keepsHead` of the memory budget. */
+  readonly keepsHead: boolean;
+  readonly providerNote: string | undefined;
+}
+
 /** Called after each unit of vision work; throws to stop. */
 export type VisionProgress = (done: number, total: number) => void;
 
@@ -53,6 +63,8 @@ export class OpenModel {
   readonly layers: readonly LayerSessions[];
   /** What to tell when the execution provider asked for could not be used. */
   readonly providerNote: string | undefined;
+  /** What the products with the decoder's weights are computed in. */
+  readonly precision: Precision;
   readonly #options: SessionOptions;
   readonly #keepsHead: boolean;
   #pace: number | undefined;
@@ -64,14 +76,13 @@ export class OpenModel {
 
   private constructor(
     spec: ModelSpec,
-    options: SessionOptions,
-    keepsHead: boolean,
-    providerNote: string | undefined,
+    { options, precision, keepsHead, providerNote }: Computing,
     embedding: Session,
     layers: readonly LayerSessions[],
   ) {
     this.spec = spec;
     this.providerNote = providerNote;
+    this.precision = precision;
     this.#options = options;
     this.#keepsHead = keepsHead;
     this.#embedding = embedding;
@@ -90,6 +101,7 @@ export class OpenModel {
   ): Promise<OpenModel> {
     const { provider, note } = await chooseProvider(settings.provider);
     const options: SessionOptions = { provider, threads: settings.threads, keepWidened };
+    const precision = choosePrecision(settings.precision ?? "auto", provider, decoderDtype(spec));
     const open = (graph: Uint8Array) =>
       Session.open(graph, spec.root, options).catch((error: unknown) => {
         throw new ModelError(`${spec.root}: ONNX Runtime refused a graph: ${String(error)}`);
@@ -97,12 +109,17 @@ export class OpenModel {
     const layers: LayerSessions[] = [];
     for (const layer of spec.decoder.layers) {
       layers.push({
-        projection: await open(projectionGraph(spec.root, spec.decoder, layer)),
-        residual: await open(residualGraph(spec.root, spec.decoder, layer)),
+        projection: await open(projectionGraph(spec.root, spec.decoder, layer, precision)),
+        residual: await open(residualGraph(spec.root, spec.decoder, layer, precision)),
       });
     }
-    const head = keepsHead(spec.decoder, settings.memoryBudgetBytes);
-    return new OpenModel(spec, options, head, note, await open(embeddingGraph(spec)), layers);
+    const computing = {
+      options,
+      precision,
+      keepsHead: keepsHead(spec.decoder, settings.memoryBudgetBytes),
+      providerNote: note,
+    };
+    return new OpenModel(spec, computing, await open(embeddingGraph(spec)), layers);
   }
 
   /** The execution provider that computes. */
@@ -246,6 +263,11 @@ export class OpenModel {
     };
     return this.#vision;
   }
+}
+
+/** The type in which the decoder's matrices are stored. */
+export function decoderDtype({ decoder }: ModelSpec): string {
+  return decoder.layers[0]?.query.weight.dtype ?? decoder.embedding.dtype;
 }
 
 /** Bytes of the decoder's stored weights, its embeddings included. */

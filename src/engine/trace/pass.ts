@@ -1,4 +1,4 @@
-import { throwIfCancelled } from "../errors.ts";
+import { ModelError, throwIfCancelled } from "../errors.ts";
 import { type Positions, promptTables } from "../families/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats } from "../runtime/session.ts";
@@ -336,6 +336,9 @@ class Pass {
       { x: floats(x, [total, width]), context: floats(context, [total, this.#qWidth]) },
       { y: floats(y, [total, width]) },
     );
+    // Branches go wrong alone only where the range is small.
+    const half = this.#model.precision === "float16";
+    this.#refuseOverflow(layer, half ? y : y.subarray(0, head * width));
     at = head;
     for (const [i, b] of chunk.entries()) {
       const count = counts[i] ?? 0;
@@ -349,6 +352,20 @@ class Pass {
       at += count;
     }
     return y;
+  }
+
+  /** @throws ModelError where rows hold an infinity or NaN, which would spread from here. */
+  #refuseOverflow(layer: number, rows: Float32Array): void {
+    let zero = 0;
+    for (let i = 0; i < rows.length; i++) zero += 0 * (rows[i] ?? 0);
+    if (zero === 0) return;
+    const { spec, precision } = this.#model;
+    throw new ModelError(
+      `${spec.root}: after decoder layer ${layer + 1} the residual stream is not finite; ` +
+        (precision === "float16"
+          ? "choose float32 as the precision, which has a larger range"
+          : "the layer's weights are damaged, or the file's numbers are not those of a trained model"),
+    );
   }
 
   #state(
