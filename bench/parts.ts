@@ -8,9 +8,8 @@ import type { RandomSizes } from "../test/support/random-checkpoint.ts";
 import { BenchModel, cleanMultiplyAdds, SETTINGS } from "./decoder.ts";
 import { editor } from "./editor.ts";
 import { Gemm, median } from "./gemm.ts";
-import { type BenchRow, printTable } from "./table.ts";
-
-const FOLDER = fileURLToPath(new URL("../node_modules/.cache/flowprobe-bench", import.meta.url));
+import { sevenBillion } from "./seven.ts";
+import { type BenchRow, FOLDER, giga, note, printTable, seconds } from "./table.ts";
 
 const CLEAN: RandomSizes = {
   hidden: 2048,
@@ -34,21 +33,6 @@ const SWEEP: RandomSizes = {
   dtype: "BF16",
   seed: 2,
 };
-const SEVEN: RandomSizes = {
-  hidden: 4096,
-  inner: 11_008,
-  layers: 32,
-  heads: 32,
-  kvHeads: 32,
-  headDim: 128,
-  vocab: 32_000,
-  dtype: "BF16",
-  seed: 3,
-};
-
-const giga = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
-const seconds = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} s`;
-const note = (message: string) => console.error(message);
 
 /** Clean pass as a share of the GEMM rate, rounds interleaved, medians compared. */
 async function cleanPass(): Promise<BenchRow[]> {
@@ -141,44 +125,6 @@ async function paperSweep(): Promise<BenchRow[]> {
       measured: giga(bench.memory.peak),
       budget: "",
       met: undefined,
-    },
-  ];
-}
-
-/** The 7B shape: opening, and the whole sweep within 4 GB. */
-async function sevenBillion(): Promise<BenchRow[]> {
-  note("7B shape: writing random weights on the first run takes some minutes (13 GB)");
-  const bench = await BenchModel.open(FOLDER, SEVEN);
-  note(`opened in ${seconds(bench.openSeconds)}`);
-  const clean = await bench.clean();
-  note(`clean pass ${seconds(clean)}`);
-  const started = performance.now();
-  const all = await bench.sweep(
-    ["cross-frame", "vql-to-ql", "question-and-options-to-last", "vq-to-true-opt"],
-    undefined,
-    (layer, share) => {
-      if (share === 1) note(`layer ${layer + 1}: ${seconds((performance.now() - started) / 1000)}`);
-    },
-  );
-  await bench.model.release();
-  return [
-    {
-      what: "7B bf16 checkpoint: open",
-      measured: seconds(bench.openSeconds),
-      budget: "≤ 2 s",
-      met: bench.openSeconds <= 2,
-    },
-    {
-      what: `7B paper sweep (${all.points} points); clean pass`,
-      measured: `${seconds(all.seconds)}; ${seconds(clean)}`,
-      budget: "",
-      met: undefined,
-    },
-    {
-      what: "  peak anonymous memory",
-      measured: giga(bench.memory.peak),
-      budget: "≤ 4 GB",
-      met: bench.memory.peak <= 4e9,
     },
   ];
 }

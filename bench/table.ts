@@ -1,3 +1,10 @@
+import { fileURLToPath } from "node:url";
+
+/** Where random checkpoints are kept from run to run. */
+export const FOLDER = fileURLToPath(
+  new URL("../node_modules/.cache/flowprobe-bench", import.meta.url),
+);
+
 /** One measured figure beside its budget. */
 export interface BenchRow {
   readonly what: string;
@@ -20,3 +27,12 @@ export function printTable(rows: readonly BenchRow[]): void {
     );
   }
 }
+
+/** Bytes as decimal gigabytes. */
+export const giga = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+
+/** A duration with the digits it deserves. */
+export const seconds = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} s`;
+
+/** Progress, apart from the table. */
+export const note = (message: string) => console.error(message);

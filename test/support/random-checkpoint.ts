@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { randomSource } from "../../src/engine/experiments/random.ts";
@@ -17,9 +17,19 @@ export interface RandomSizes {
   readonly seed: number;
   /** Side of the vision tower's picture and of a patch, in pixels; 16 and 4 without it. */
   readonly picture?: { readonly image: number; readonly patch: number };
+  /** The vision tower's sizes; tiny ones without it. */
+  readonly tower?: TowerSizes;
 }
 
-const VISION = { hidden: 16, inner: 24, layers: 2, heads: 2 };
+export interface TowerSizes {
+  readonly hidden: number;
+  readonly inner: number;
+  /** The last of them is not read (vision_feature_layer -2), and not written. */
+  readonly layers: number;
+  readonly heads: number;
+}
+
+const TOWER: TowerSizes = { hidden: 16, inner: 24, layers: 2, heads: 2 };
 const PICTURE = { image: 16, patch: 4 };
 const CHUNK = 1 << 22;
 
@@ -28,41 +38,102 @@ const CHUNK = 1 << 22;
  * leaves one that is there alone. Weights have variance 1/fan-in.
  */
 export async function randomCheckpoint(folder: string, sizes: RandomSizes): Promise<string> {
-  const mark = createHash("sha256").update(JSON.stringify(sizes)).digest("hex").slice(0, 12);
-  const target = join(folder, `random-${mark}`);
+  const target = join(folder, `random-${markOf(sizes)}`);
   if (existsSync(join(target, "config.json"))) return target;
   mkdirSync(target, { recursive: true });
+  const path = join(target, "model.safetensors");
+  await writeTensors(path, shapesOf(sizes), sizes.dtype, new Noise(sizes.seed));
+  writeFileSync(join(target, "config.json"), JSON.stringify(configOf(sizes)));
+  return target;
+}
+
+/** How a checkpoint lies in a Hugging Face cache. */
+export interface CacheLayout {
+  readonly shards: number;
+  /** What lies beside the weights (tokenizer, processor), by file name. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Keys added to config.json. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Writes a random checkpoint the way the hub's clients store one: sharded, each file a symbolic link
+ * from its snapshot into the blobs. Leaves one that is there alone.
+ *
+ * @returns the snapshot's folder.
+ */
+export async function cachedCheckpoint(
+  folder: string,
+  sizes: RandomSizes,
+  layout: CacheLayout,
+): Promise<string> {
+  const repository = join(folder, `models--random--${markOf({ sizes, layout })}`);
+  const blobs = join(repository, "blobs");
+  const snapshot = join(repository, "snapshots", "main");
+  if (existsSync(join(snapshot, "config.json"))) return snapshot;
+  mkdirSync(blobs, { recursive: true });
+  mkdirSync(snapshot, { recursive: true });
+  const link = (name: string) => {
+    const blob = markOf(name);
+    symlinkSync(join("..", "..", "blobs", blob), join(snapshot, name));
+    return join(blobs, blob);
+  };
+  const noise = new Noise(sizes.seed);
   const shapes = shapesOf(sizes);
-  const bytes = sizes.dtype === "F32" ? 4 : 2;
+  const perShard = Math.ceil(shapes.length / layout.shards);
+  const map: Record<string, string> = {};
+  for (let i = 0; i < layout.shards; i++) {
+    const some = shapes.slice(i * perShard, (i + 1) * perShard);
+    const of = String(layout.shards).padStart(5, "0");
+    const name = `model-${String(i + 1).padStart(5, "0")}-of-${of}.safetensors`;
+    await writeTensors(link(name), some, sizes.dtype, noise);
+    for (const [tensor] of some) map[tensor] = name;
+  }
+  writeFileSync(link("model.safetensors.index.json"), JSON.stringify({ weight_map: map }));
+  for (const [name, text] of Object.entries(layout.files)) writeFileSync(link(name), text);
+  const config = { ...configOf(sizes), ...layout.config };
+  writeFileSync(link("config.json"), JSON.stringify(config));
+  return snapshot;
+}
+
+function markOf(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 12);
+}
+
+/** Writes tensors of noise as a safetensors file. */
+async function writeTensors(
+  path: string,
+  shapes: readonly (readonly [name: string, shape: readonly number[]])[],
+  dtype: RandomSizes["dtype"],
+  noise: Noise,
+): Promise<void> {
+  const bytes = dtype === "F32" ? 4 : 2;
   const header: Record<string, unknown> = {};
   let offset = 0;
   for (const [name, shape] of shapes) {
     const length = shape.reduce((a, b) => a * b, bytes);
-    header[name] = { dtype: sizes.dtype, shape, data_offsets: [offset, offset + length] };
+    header[name] = { dtype, shape, data_offsets: [offset, offset + length] };
     offset += length;
   }
   let text = JSON.stringify(header);
   text += " ".repeat((8 - (text.length % 8)) % 8);
-  const file = await open(join(target, "model.safetensors"), "w");
+  const file = await open(path, "w");
   const prefix = Buffer.alloc(8);
   prefix.writeBigUInt64LE(BigInt(text.length));
   await file.write(prefix);
   await file.write(text);
-  const noise = new Noise(sizes.seed);
   for (const [name, shape] of shapes) {
     const count = shape.reduce((a, b) => a * b, 1);
     const isNorm = shape.length === 1 && name.endsWith("weight");
     const scale = isNorm ? 0.1 : name.includes("embed") ? 1 : 1.3 / Math.sqrt(fanIn(shape));
     // Large tensors repeat one stretch of noise: their sizes matter, not every value.
     const values = noise.draw(Math.min(CHUNK, count), scale, isNorm ? 1 : 0);
-    const stretch = sizes.dtype === "F32" ? new Uint8Array(values.buffer) : toBf16(values);
+    const stretch = dtype === "F32" ? new Uint8Array(values.buffer) : toBf16(values);
     for (let done = 0; done < count; done += CHUNK) {
       await file.write(stretch, 0, Math.min(CHUNK, count - done) * bytes);
     }
   }
   await file.close();
-  writeFileSync(join(target, "config.json"), JSON.stringify(configOf(sizes)));
-  return target;
 }
 
 function fanIn(shape: readonly number[]): number {
@@ -71,6 +142,7 @@ function fanIn(shape: readonly number[]): number {
 
 function configOf(sizes: RandomSizes) {
   const picture = sizes.picture ?? PICTURE;
+  const tower = sizes.tower ?? TOWER;
   return {
     model_type: "llava",
     image_token_index: 4,
@@ -88,10 +160,10 @@ function configOf(sizes: RandomSizes) {
     },
     vision_config: {
       model_type: "clip_vision_model",
-      hidden_size: VISION.hidden,
-      intermediate_size: VISION.inner,
-      num_hidden_layers: VISION.layers,
-      num_attention_heads: VISION.heads,
+      hidden_size: tower.hidden,
+      intermediate_size: tower.inner,
+      num_hidden_layers: tower.layers,
+      num_attention_heads: tower.heads,
       image_size: picture.image,
       patch_size: picture.patch,
     },
@@ -100,7 +172,7 @@ function configOf(sizes: RandomSizes) {
 
 function shapesOf(sizes: RandomSizes): [string, number[]][] {
   const { hidden, inner, heads, kvHeads, headDim, vocab } = sizes;
-  const v = { ...VISION, ...(sizes.picture ?? PICTURE) };
+  const v = { ...(sizes.tower ?? TOWER), ...(sizes.picture ?? PICTURE) };
   const patches = (v.image / v.patch) ** 2;
   const vision = "vision_tower.vision_model.";
   const shapes: [string, number[]][] = [
