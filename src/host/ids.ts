@@ -70,6 +70,7 @@ export const SETTINGS = {
   modelFolders: "modelFolders",
   frames: "frames",
   provider: "engine.provider",
+  precision: "engine.precision",
   threads: "engine.threads",
   memoryBudget: "engine.memoryBudget",
   keepFeatures: "engine.keepFeatures",

@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { type EngineSettings, PROVIDERS, type Provider } from "../engine/jobs.ts";
+import { type EngineSettings, PRECISIONS, PROVIDERS, type Provider } from "../engine/jobs.ts";
 import { SETTINGS, SETTINGS_SECTION, type SettingName } from "./ids.ts";
 
 /** The settings, read with their types; a value that does not fit its schema counts as the default. */
@@ -36,6 +36,7 @@ export function readSettings(scope?: vscode.Uri): Settings {
     frames: frames === 0 ? undefined : frames,
     engine: {
       provider: PROVIDERS.find((name) => name === text("provider")) ?? ("auto" satisfies Provider),
+      precision: PRECISIONS.find((name) => name === text("precision")) ?? "auto",
       threads: Math.floor(number("threads", 0, 0)),
       memoryBudgetBytes: number("memoryBudget", 4, 0.25) * BYTES_PER_GB,
     },

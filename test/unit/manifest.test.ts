@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { PROVIDERS } from "../../src/engine/jobs.ts";
+import { PRECISIONS, PROVIDERS } from "../../src/engine/jobs.ts";
 import {
   COMMANDS,
   COMPARE_TYPE,
@@ -102,11 +102,13 @@ test("the manifest states exactly the settings that the code reads, each describ
   }
 });
 
-test("the execution providers that the settings offer are those of the engine", () => {
-  const { enum: offered, enumDescriptions } =
-    contributes.configuration.properties[`${SETTINGS_SECTION}.${SETTINGS.provider}`];
-  assert.deepEqual(offered, [...PROVIDERS]);
-  assert.equal(enumDescriptions.length, PROVIDERS.length);
+test("the execution providers and precisions that the settings offer are those of the engine", () => {
+  for (const [name, known] of Object.entries({ provider: PROVIDERS, precision: PRECISIONS })) {
+    const id = `${SETTINGS_SECTION}.${SETTINGS[name as "provider" | "precision"]}`;
+    const { enum: offered, enumDescriptions } = contributes.configuration.properties[id];
+    assert.deepEqual(offered, [...known]);
+    assert.equal(enumDescriptions.length, known.length);
+  }
 });
 
 test("an untrusted folder's settings choose neither a model nor where runs are saved", () => {
