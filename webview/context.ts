@@ -27,6 +27,8 @@ export interface DrawContext {
 export interface Context extends DrawContext {
   readonly store: Store;
   readonly images: FrameImages;
+  /** Tells that the first chart shows something. */
+  firstChart(): void;
   /** The run shown, once the host (or the exported page) has said it. */
   identity: RunIdentity | null;
   /** Asks the host; in an exported page, only `save` works. */

@@ -37,10 +37,15 @@ export function activate(context: vscode.ExtensionContext): void {
   const experimenter: Experimenter = new Experimenter(engine, {
     openLog: openRunLog,
     onFailure: (failure) => void tellFailure(failure, experimenter, log),
-    onChange: () => status.update(experimenter),
+    onChange: () => {
+      status.update(experimenter);
+      // Where files cannot be watched, the list of runs would not learn of a new one.
+      library.refresh();
+    },
   });
   const showLog = () => log.show();
-  const services = { extensionUri, engine: experimenter, showLog };
+  const tell = (line: string) => log.info(line);
+  const services = { extensionUri, engine: experimenter, showLog, log: tell };
   const panels = new FlowPanels(sessions, services);
   const comparisons = new ComparePanels(sessions, services);
   const analyses = new Analyses({
@@ -50,6 +55,7 @@ export function activate(context: vscode.ExtensionContext): void {
     experimenter,
     link: engine,
     storage,
+    log: tell,
   });
   const analysis = new AnalysisCommands({ analyses, experimenter, models, panels, questions });
   const runs = new RunCommands({ library, sessions, panels, comparisons, extensionUri });

@@ -89,6 +89,7 @@ export class FakeHost extends FakeWindow {
         return null;
       },
       observe: () => guard("observe"),
+      firstChart: () => guard("firstChart"),
       restartEngine: () => guard("restartEngine"),
       showLog: () => guard("showLog"),
       save: (params) => {

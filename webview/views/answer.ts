@@ -19,6 +19,7 @@ export class AnswerView implements View {
   readonly #context: Context;
   readonly #chart: LayerChart;
   readonly #reading;
+  #drawn = false;
 
   constructor(context: Context) {
     this.#context = context;
@@ -70,6 +71,9 @@ export class AnswerView implements View {
       ...runRecipe(store),
     ]);
     this.section.refresh();
+    if (this.#drawn || store.layers.every((layer) => layer === undefined)) return;
+    this.#drawn = true;
+    this.#context.firstChart();
   }
 
   #at(layer: number): AnswerReading | undefined {

@@ -12,6 +12,7 @@ import type { PanelView } from "../panel/protocol.ts";
 import { newRunFile } from "../runs/place.ts";
 import type { RunSession } from "../runs/session.ts";
 import type { Sessions } from "../runs/sessions.ts";
+import { Timeline } from "../runs/timeline.ts";
 import { readSettings } from "../settings.ts";
 
 /** Above these a run is worth a question before it starts. */
@@ -40,6 +41,8 @@ export class Analyses {
       readonly experimenter: Experimenter;
       readonly link: EngineLink;
       readonly storage: vscode.Uri;
+      /** Takes a line for the log. */
+      log(line: string): void;
     },
   ) {}
 
@@ -53,12 +56,18 @@ export class Analyses {
     return this.#asked.get(clip);
   }
 
-  /** Starts a run in a file of its own and shows it; resolves when the run has ended. */
+  /**
+   * Starts a run in a file of its own and shows it; resolves when the run has ended.
+   *
+   * @param timeline of a command that was not waiting for the user since it came.
+   */
   async start(
     subject: Subject,
     experiments: readonly ExperimentRequest[],
     view?: PanelView,
+    timeline = new Timeline(),
   ): Promise<void> {
+    timeline.reach("question");
     const { clip, prompt, order } = subject;
     this.#asked.set(clip, prompt);
     this.#last = subject;
@@ -68,9 +77,10 @@ export class Analyses {
     const job = makeJob({ model, clip, prompt, frames, order, experiments });
     const label = [prompt.id ?? "", order === undefined ? "" : order].join(" ").trim();
     const file = await newRunFile(clip, label, this.parts.storage);
-    const session = this.parts.sessions.create(file, job);
+    const session = this.parts.sessions.create(file, job, timeline);
     this.parts.panels.show(session, view);
     await this.submit(session, job);
+    this.parts.log(`${session.title}: ${timeline}`);
   }
 
   /** Queues a job after its forecast; asks first when it will be large. */

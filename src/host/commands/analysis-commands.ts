@@ -9,6 +9,7 @@ import type { FlowPanels } from "../panel/panels.ts";
 import type { PanelView } from "../panel/protocol.ts";
 import type { QuestionSource } from "../prompts/questions.ts";
 import type { RunSession } from "../runs/session.ts";
+import { Timeline } from "../runs/timeline.ts";
 import { readSettings } from "../settings.ts";
 import type { Analyses, Subject } from "./analyses.ts";
 import { askQuestion } from "./ask.ts";
@@ -50,8 +51,9 @@ export class AnalysisCommands {
 
   /** Analyzes a clip with its known question, or asks for one. */
   async analyze(clicked: unknown): Promise<void> {
+    const timeline = new Timeline();
     const subject = await this.#subjectOf(clicked);
-    if (subject !== undefined) await this.#start(subject);
+    if (subject !== undefined) await this.#start(subject, timeline);
   }
 
   /** Asks a new question about a clip and analyzes it. */
@@ -120,9 +122,10 @@ export class AnalysisCommands {
     await this.parts.experimenter.submit(session, { kind: "experiment", request });
   }
 
-  #start(subject: Subject): Promise<void> {
+  #start(subject: Subject, timeline?: Timeline): Promise<void> {
     const { window } = readSettings(vscode.Uri.file(subject.clip));
-    return this.parts.analyses.start(subject, [paperSweep(subject.prompt, window)]);
+    const sweep = [paperSweep(subject.prompt, window)];
+    return this.parts.analyses.start(subject, sweep, undefined, timeline);
   }
 
   /** A clip with a question: of its prompt file, else the one asked last, else a new one. */

@@ -24,6 +24,8 @@ export interface PanelServices {
   readonly extensionUri: vscode.Uri;
   readonly engine: Experimenter;
   showLog(): void;
+  /** Takes a line for the log. */
+  log(line: string): void;
 }
 
 /**
@@ -70,6 +72,7 @@ export class PanelController implements vscode.Disposable {
       scriptUri: webview.asWebviewUri(vscode.Uri.joinPath(dist, "webview.js")).toString(),
       styleUri: webview.asWebviewUri(vscode.Uri.joinPath(dist, "webview.css")).toString(),
     });
+    session.timeline?.reach("panel");
   }
 
   /** Scrolls the panel to a view, now or as soon as it is loaded. */
@@ -89,6 +92,7 @@ export class PanelController implements vscode.Disposable {
 
   readonly #handlers: RequestHandlers = {
     sync: ({ run, next }) => {
+      this.session.timeline?.reach("panel asks");
       const total = this.session.events.length;
       this.#next = run === this.session.id ? Math.min(Math.max(0, next), total) : 0;
       return { run: this.#identity, total, engine: this.session.engine };
@@ -103,6 +107,16 @@ export class PanelController implements vscode.Disposable {
     },
     observe: ({ observations }) => {
       this.#submit({ kind: "observe", observations });
+      return null;
+    },
+    firstChart: (page) => {
+      const { timeline, title } = this.session;
+      if (timeline !== undefined && timeline.at("chart") === undefined) {
+        timeline.reach("chart");
+        const { script, built, event, chart } = page;
+        const times = [`script ${script}`, `built ${built}`, `event ${event}`, `chart ${chart}`];
+        this.services.log(`${title}: ${timeline}; in the panel ${times.join(", ")} ms`);
+      }
       return null;
     },
     restartEngine: () => {

@@ -69,6 +69,8 @@ export interface PanelRequests {
   experiment: { params: { request: ExperimentRequest }; result: null };
   /** Asks for costly observations of the clean pass; they come as further `layer.clean` events. */
   observe: { params: { observations: Observations }; result: null };
+  /** Tells that the first chart of a run was drawn: for the engine log. */
+  firstChart: { params: PageTimes; result: null };
   restartEngine: { params: Record<string, never>; result: null };
   showLog: { params: Record<string, never>; result: null };
   /** Saves one exported file; `saved` is null when the user closed the dialog. */
@@ -80,6 +82,16 @@ export interface PanelRequests {
   };
 }
 export type PanelRequestName = keyof PanelRequests;
+
+/** Milliseconds from the beginning of a panel's page. */
+export interface PageTimes {
+  /** Its script began, and had built the page. */
+  readonly script: number;
+  readonly built: number;
+  /** The first event came, and the first chart was drawn. */
+  readonly event: number;
+  readonly chart: number;
+}
 
 export interface SyncResult {
   readonly run: RunIdentity;

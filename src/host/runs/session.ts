@@ -1,6 +1,7 @@
 import type { AnalysisJob } from "../../engine/jobs.ts";
 import type { ProgressEvent, RunEvent, RunEventOf, RunEventType } from "../../runs/events.ts";
 import type { EngineState } from "../panel/protocol.ts";
+import type { Timeline } from "./timeline.ts";
 
 /** What changed in a session, for the panels that show it. */
 export type SessionChange =
@@ -27,6 +28,8 @@ export class RunSession {
     public job: AnalysisJob | null,
     /** Whether a user of this window started the run, rather than opened its file. */
     readonly startedHere: boolean,
+    /** Of the analysis that a command began; absent for a run that was read from its file. */
+    readonly timeline?: Timeline,
   ) {}
 
   /** All events but progress, in order. */
@@ -40,6 +43,7 @@ export class RunSession {
 
   /** Takes over one event; progress is passed on and not kept. */
   add(event: RunEvent): void {
+    this.timeline?.follow(event);
     if (event.type === "progress") {
       this.#tell({ kind: "progress", event });
       return;
@@ -49,6 +53,7 @@ export class RunSession {
   }
 
   setEngine(state: EngineState): void {
+    if (state.kind === "running") this.timeline?.reach("engine asked");
     this.#engine = state;
     this.#tell({ kind: "engine", state });
   }

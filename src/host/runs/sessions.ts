@@ -4,6 +4,7 @@ import { readRunFile } from "../../runs/file.ts";
 import { jobOfRun } from "../engine/jobs.ts";
 import { RunSession } from "./session.ts";
 import { runTitle } from "./summary.ts";
+import type { Timeline } from "./timeline.ts";
 
 /** The runs that some panel shows or the engine works on, one session for each file. */
 export class Sessions {
@@ -11,9 +12,9 @@ export class Sessions {
   readonly #users = new Map<RunSession, number>();
 
   /** A session for a run that is about to begin. */
-  create(file: string, job: AnalysisJob): RunSession {
+  create(file: string, job: AnalysisJob, timeline: Timeline): RunSession {
     const id = vscode.Uri.file(file).toString();
-    const session = new RunSession(id, file, runTitle(file), job, true);
+    const session = new RunSession(id, file, runTitle(file), job, true, timeline);
     this.#open.set(id, session);
     return session;
   }
