@@ -1,4 +1,4 @@
-import { cellIndex, tokenOfCell } from "../src/runs/grid.ts";
+import { cellIndex, tokenAfter, tokenOfCell } from "../src/runs/grid.ts";
 import { coveredFrames } from "../src/runs/token-frames.ts";
 import type { Context } from "./context.ts";
 import { el, onWidth, setAttributes } from "./dom.ts";
@@ -27,6 +27,9 @@ const GAP = 8;
 const CAPTION = 18;
 /** A word is written only where it can be read. */
 const MIN_CELL_FOR_WORDS = 30;
+/** How far cells that the model left out fade into the page. */
+const LEFT_OUT = 0.7;
+const LEFT_OUT_TITLE = "No token: the model left out what the frame before showed";
 
 /**
  * The sampled frames with the token grid over them, drawn on two canvases: the pictures, redrawn
@@ -232,6 +235,7 @@ export class FrameStrip {
         }
       }
     }
+    this.#drawLeftOut(pen, layout);
     const cells = map.grid.rows * map.grid.columns;
     for (let frame = 0; frame < map.grid.frames; frame += 1) {
       const { x, y, width, height } = this.#place(frame * cells, layout);
@@ -257,13 +261,32 @@ export class FrameStrip {
     }
   }
 
+  /** Fades the cells without a token, so that none of them is taken for a token of no weight. */
+  #drawLeftOut(pen: Pen, layout: Layout): void {
+    const { store, theme } = this.#context;
+    const {
+      cells: kept,
+      frames,
+      rows,
+      columns,
+    } = store.map?.grid ?? { frames: 0, rows: 0, columns: 0 };
+    if (kept === undefined) return;
+    const has = new Set(kept);
+    for (let cell = 0; cell < frames * rows * columns; cell += 1) {
+      if (has.has(cell)) continue;
+      const { x, y, width, height } = this.#place(cell, layout);
+      pen.rect(x, y, width, height, theme.background, LEFT_OUT);
+    }
+  }
+
   #outline(pen: Pen, token: number, layout: Layout, line: number): void {
     const { x, y, width, height } = this.#cell(token, layout);
     pen.frame(x - 1, y - 1, width + 2, height + 2, "#000000", line + 2);
     pen.frame(x - 1, y - 1, width + 2, height + 2, this.#context.theme.accent, line);
   }
 
-  #tokenAt(event: MouseEvent): number {
+  /** The cell of the grid under the pointer, or -1. */
+  #cellAt(event: MouseEvent): number {
     const layout = this.#layout;
     const { map } = this.#context.store;
     if (layout === null || map === null) return -1;
@@ -273,9 +296,14 @@ export class FrameStrip {
       const column = Math.floor((event.offsetX - x) / width);
       const row = Math.floor((event.offsetY - y) / height);
       if (column < 0 || row < 0 || column >= map.grid.columns || row >= map.grid.rows) continue;
-      return tokenOfCell(map.grid, frame * cells + row * map.grid.columns + column);
+      return frame * cells + row * map.grid.columns + column;
     }
     return -1;
+  }
+
+  #tokenOf(cell: number): number {
+    const grid = this.#context.store.map?.grid;
+    return cell < 0 || grid === undefined ? -1 : tokenOfCell(grid, cell);
   }
 
   #listen(): void {
@@ -283,10 +311,12 @@ export class FrameStrip {
     const canvas = this.#cells;
     const position = (token: number) => store.map?.videoPositions[token] ?? null;
     canvas.addEventListener("pointermove", (event) => {
-      const token = this.#tokenAt(event);
+      const cell = this.#cellAt(event);
+      const token = this.#tokenOf(cell);
+      if (token < 0) canvas.title = cell < 0 ? "" : LEFT_OUT_TITLE;
       if (token === this.#pointed) return;
       this.#pointed = token;
-      canvas.title = token < 0 ? "" : this.#describe(token);
+      if (token >= 0) canvas.title = this.#describe(token);
       store.setHover({ token: token < 0 ? null : position(token) });
       this.renderOverlay();
     });
@@ -296,7 +326,7 @@ export class FrameStrip {
       this.renderOverlay();
     });
     canvas.addEventListener("click", (event) => {
-      const token = this.#tokenAt(event);
+      const token = this.#tokenOf(this.#cellAt(event));
       if (token < 0) return;
       this.#cursor = token;
       store.chooseToken(position(token));
@@ -332,9 +362,10 @@ export class FrameStrip {
     const move = Object.hasOwn(moves, event.key) ? moves[event.key] : undefined;
     if (move === undefined && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    const target = from + (move ?? 0);
-    const found = target < grid.frames * cells ? tokenOfCell(grid, target) : -1;
-    if (target >= 0 && found >= 0) this.#cursor = found;
+    // Where a cell has no token, the step goes on; from the ends, back into the grid.
+    const strides: Readonly<Record<string, number>> = { Home: 1, End: -1 };
+    const found = tokenAfter(grid, from, move ?? 0, strides[event.key] ?? move ?? 0);
+    if (found >= 0) this.#cursor = found;
     store.chooseToken(store.map?.videoPositions[this.#cursor] ?? null);
   }
 

@@ -1,3 +1,4 @@
+import { gridInWords } from "../src/runs/grid.ts";
 import { layerRange } from "./dom.ts";
 import type { Store } from "./store.ts";
 
@@ -26,7 +27,7 @@ export function runRecipe(store: Store): string[] {
   return [
     `model ${run.model.name} (${run.model.dtype})`,
     `prompt template ${run.prompt.template}`,
-    `${run.tokens.grid.frames} frames of ${run.tokens.grid.rows} x ${run.tokens.grid.columns} tokens`,
+    gridInWords(run.tokens.grid),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../../src/engine/jobs.ts";
 import type { RunEvent, RunEventOf, RunTokens, TokenProbability } from "../../src/runs/events.ts";
+import { cellCount } from "../../src/runs/grid.ts";
 import { pngBase64 } from "./png.ts";
 
 /**
@@ -11,6 +12,8 @@ export interface SyntheticOptions {
   readonly frames?: number;
   readonly rows?: number;
   readonly columns?: number;
+  /** Cells that have a token, where a model leaves some out. */
+  readonly cells?: readonly number[];
   readonly layers?: number;
   readonly heads?: number;
   readonly lens?: boolean;
@@ -61,7 +64,9 @@ const bump = (x: number, centre: number, width: number) => Math.exp(-(((x - cent
 export function syntheticRun(options: SyntheticOptions = {}): RunEvent[] {
   const { frames = 8, rows = 4, columns = 4, layers = 12, heads = 5, poison = "" } = options;
   const next = random(7);
-  const tokens = makeTokens(frames, rows, columns, poison);
+  const grid = { frames, rows, columns };
+  const { cells } = options;
+  const tokens = makeTokens(cells === undefined ? grid : { ...grid, cells: [...cells] }, poison);
   const correct = options.correct ?? true;
   const answerLabel = correct ? "A" : "C";
   const prompt = {
@@ -169,7 +174,8 @@ export function syntheticRun(options: SyntheticOptions = {}): RunEvent[] {
   return events;
 }
 
-function makeTokens(frames: number, rows: number, columns: number, poison: string): RunTokens {
+function makeTokens(grid: RunTokens["grid"], poison: string): RunTokens {
+  const { frames, rows, columns, cells } = grid;
   const pieces: { text: string; groups: string[] }[] = [];
   const add = (text: string, ...groups: string[]) => {
     for (const piece of text.split(/(?<=\s)|(?=[?:()])/)) pieces.push({ text: piece, groups });
@@ -188,7 +194,7 @@ function makeTokens(frames: number, rows: number, columns: number, poison: strin
   });
   add("Only give the best option. ASSISTANT:Best option:");
   add("(", "last");
-  const video = frames * rows * columns;
+  const video = cellCount(grid);
   const position = (i: number) => (i < systemEnd ? i : i + video);
   const groups = new Map<string, [number, number][]>();
   const put = (name: string, start: number, end: number) => {
@@ -202,15 +208,18 @@ function makeTokens(frames: number, rows: number, columns: number, poison: strin
     for (const name of piece.groups) put(name, position(i), position(i) + 1);
   });
   put("video", systemEnd, systemEnd + video);
+  let start = systemEnd;
   for (let f = 0; f < frames; f += 1) {
-    const start = systemEnd + f * rows * columns;
-    put(`frame:${f}`, start, start + rows * columns);
+    const own = cells?.filter((cell) => Math.floor(cell / (rows * columns)) === f).length;
+    const end = start + (own ?? rows * columns);
+    put(`frame:${f}`, start, end);
+    start = end;
   }
   return {
     length: pieces.length + video,
     text: pieces.map(({ text }, i) => ({ position: position(i), id: 20 + i, text })),
     groups: [...groups].map(([name, spans]) => ({ name, spans })),
-    grid: { frames, rows, columns },
+    grid,
   };
 }
 

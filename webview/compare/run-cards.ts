@@ -1,5 +1,6 @@
 import type { ComparedRun } from "../../src/host/panel/compare-protocol.ts";
 import type { RunFacts } from "../../src/runs/comparison/facts.ts";
+import { gridInWords } from "../../src/runs/grid.ts";
 import { badge, button } from "../controls.ts";
 import { el, fill, onWidth, percent } from "../dom.ts";
 import { CanvasPen } from "../pen.ts";
@@ -95,7 +96,7 @@ export class RunCards {
       el(
         "p",
         { class: "muted card-facts" },
-        `${fileName(video.path)} · ${model.layers} layers · ${grid.frames} frames of ${grid.rows} x ${grid.columns} tokens${facts.status === "done" ? "" : ` · ${facts.status}`}`,
+        `${fileName(video.path)} · ${model.layers} layers · ${gridInWords(grid)}${facts.status === "done" ? "" : ` · ${facts.status}`}`,
       ),
       el("div", { class: "card-actions" }, open, first),
     );

@@ -1,3 +1,4 @@
+import { cellOf } from "../../src/runs/grid.ts";
 import { attentionRow, hasAttention } from "../attention-index.ts";
 import type { Context, View } from "../context.ts";
 import { button, dropdown, radios } from "../controls.ts";
@@ -204,8 +205,8 @@ export class AttentionView implements View {
     this.#figureKey = key;
     const positions = store.map?.videoPositions ?? new Int32Array();
     const grid = store.map?.grid ?? { frames: 0, rows: 0, columns: 0 };
+    const frameOf = Int32Array.from(positions, (_, token) => cellOf(grid, token).frame);
     const layers = store.layerCount;
-    const perFrame = grid.rows * grid.columns;
     const values = new Float32Array(grid.frames * layers).fill(Number.NaN);
     let most = 0;
     let overall = 0;
@@ -213,14 +214,15 @@ export class AttentionView implements View {
       const row = attentionRow(store.layers, layer, query, head);
       if (row === undefined) continue;
       overall = Math.max(overall, largest(row, positions));
-      for (let frame = 0; frame < grid.frames; frame += 1) {
-        let sum = 0;
-        for (let i = frame * perFrame; i < (frame + 1) * perFrame; i += 1) {
-          sum += row[positions[i] ?? 0] ?? 0;
-        }
+      const sums = new Float64Array(grid.frames);
+      positions.forEach((position, token) => {
+        const frame = frameOf[token] ?? 0;
+        sums[frame] = (sums[frame] ?? 0) + (row[position] ?? 0);
+      });
+      sums.forEach((sum, frame) => {
         values[frame * layers + layer] = sum;
         most = Math.max(most, sum);
-      }
+      });
     }
     if (this.#scaleChoice === "all") this.#max = overall;
     this.#figure = {

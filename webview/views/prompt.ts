@@ -1,3 +1,4 @@
+import { gridInWords } from "../../src/runs/grid.ts";
 import type { Context, View } from "../context.ts";
 import { el, fill, setText, visibleToken } from "../dom.ts";
 import { GROUP_KINDS, type PromptPosition } from "../prompt-map.ts";
@@ -95,8 +96,7 @@ export class PromptView implements View {
     const { map, run } = this.#context.store;
     const grid = run?.tokens.grid;
     const text = `▦ ${map?.videoPositions.length ?? 0} video tokens`;
-    const title =
-      grid === undefined ? "" : `${grid.frames} frames of ${grid.rows} x ${grid.columns}`;
+    const title = grid === undefined ? "" : gridInWords(grid);
     return el("span", { class: "token kind-video video-chip", title }, text);
   }
 
