@@ -29,6 +29,19 @@ export interface TowerSizes {
   readonly heads: number;
 }
 
+/** The smallest that has all parts: for what is read of a checkpoint, not computed with it. */
+export const TINY = {
+  hidden: 16,
+  inner: 24,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 6,
+  vocab: 20,
+  dtype: "F32",
+  seed: 3,
+} as const satisfies RandomSizes;
+
 const TOWER: TowerSizes = { hidden: 16, inner: 24, layers: 2, heads: 2 };
 const PICTURE = { image: 16, patch: 4 };
 const CHUNK = 1 << 22;

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { readdirSync, truncateSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,6 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { z } from "zod";
 import { bundleCommandLine, ROOT } from "../support/bundle.ts";
+import { startChild } from "../support/child.ts";
 
 const SAMPLE = join(ROOT, "samples", "moving-direction-1.mp4");
 const folder = await mkdtemp(join(tmpdir(), "flowprobe-cli-features-"));
@@ -22,19 +22,10 @@ let runs = 0;
 /** Runs a command on the sample; each writes a run file of its own. */
 async function flowprobe(kept: string, command: string, ...args: string[]): Promise<string> {
   const out = join(folder, `run-${++runs}.flow.jsonl`);
-  const child = spawn(process.execPath, [cli, command, SAMPLE, ...args, "--out", out], {
-    cwd: folder,
-    env: { ...process.env, FLOWPROBE_CACHE: kept },
-  });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const code = await new Promise((resolve) => child.once("close", resolve));
+  const asked = [cli, command, SAMPLE, ...args, "--out", out];
+  const env = { ...process.env, FLOWPROBE_CACHE: kept };
+  const { code, stdout, stderr } = await startChild(process.execPath, asked, { cwd: folder, env })
+    .ended;
   assert.equal(code, 0, stderr);
   return stdout;
 }

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,6 +8,7 @@ import { z } from "zod";
 import { experimentsOf } from "../../src/runs/experiments.ts";
 import { readRunFile } from "../../src/runs/file.ts";
 import { bundleCommandLine, NO_CACHE, ROOT } from "../support/bundle.ts";
+import { startChild } from "../support/child.ts";
 
 const SAMPLE = join(ROOT, "samples", "moving-direction-1.mp4");
 /** Few frames and few candidates: the search itself is tested elsewhere. */
@@ -21,24 +21,8 @@ after(async () => {
 });
 
 /** Starts the search from the command line; `ended` tells how it went. */
-function start(...args: string[]) {
-  const child = spawn(process.execPath, [cli, "pathways", SAMPLE, ...args], {
-    cwd: folder,
-    env: NO_CACHE,
-  });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.once("close", (code) => resolve({ code, stdout, stderr }));
-  });
-  return { child, ended };
-}
+const start = (...args: string[]) =>
+  startChild(process.execPath, [cli, "pathways", SAMPLE, ...args], { cwd: folder, env: NO_CACHE });
 
 const range = z.tuple([z.int(), z.int()]).nullable();
 const point = z.object({

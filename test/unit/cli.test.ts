@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,6 +9,7 @@ import { KNOCKOUT_TARGETS } from "../../src/engine/jobs.ts";
 import { experimentsOf } from "../../src/runs/experiments.ts";
 import { readRunFile } from "../../src/runs/file.ts";
 import { bundleCommandLine, NO_CACHE, ROOT } from "../support/bundle.ts";
+import { startChild } from "../support/child.ts";
 
 const SAMPLE = join(ROOT, "samples", "moving-direction-1.mp4");
 const LAYERS = 12;
@@ -20,28 +20,9 @@ after(async () => {
   await remove();
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Starts the command line away from the project's folder; `ended` tells how it went. */
-function start(...args: string[]) {
-  const child = spawn(process.execPath, [cli, ...args], { cwd: folder, env: NO_CACHE });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const ended = new Promise<Ended>((resolve) => {
-    child.once("close", (code) => resolve({ code, stdout, stderr }));
-  });
-  return { child, ended };
-}
+const start = (...args: string[]) =>
+  startChild(process.execPath, [cli, ...args], { cwd: folder, env: NO_CACHE });
 
 const flowprobe = (...args: string[]) => start(...args).ended;
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { z } from "zod";
 import { bundleCommandLine } from "../support/bundle.ts";
+import { startChild } from "../support/child.ts";
 import { HubFixture, MODEL, neededFiles } from "../support/hub-fixture.ts";
 import { GOOD_TOKEN } from "../support/hub-server.ts";
 
@@ -17,33 +17,14 @@ beforeEach(async () => {
 });
 afterEach(() => hub.stop());
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Starts the command with the hub's variables set to the local server and cache. */
 function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [cli, "download", ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
+  return startChild(process.execPath, [cli, "download", ...args], {
     env: {
       ...{ PATH: process.env.PATH ?? "", HF_HOME: hub.cache, HF_HUB_CACHE: hub.cache },
       ...{ HF_ENDPOINT: hub.server.endpoint, ...environment },
     },
   });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const ended = new Promise<Ended>((resolve) => {
-    child.once("close", (code) => resolve({ code, stdout, stderr }));
-  });
-  return { child, ended };
 }
 
 const run = (args: readonly string[], environment?: Readonly<Record<string, string>>) =>

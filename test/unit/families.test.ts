@@ -7,19 +7,7 @@ import { ModelError } from "../../src/engine/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { tokenGrid, trailingTokens } from "../../src/engine/families/spec.ts";
 import { editConfig, editHeader, withSection } from "../support/checkpoint-edits.ts";
-import { randomCheckpoint } from "../support/random-checkpoint.ts";
-
-const SIZES = {
-  hidden: 16,
-  inner: 24,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 6,
-  vocab: 20,
-  dtype: "F32",
-  seed: 3,
-} as const;
+import { randomCheckpoint, TINY } from "../support/random-checkpoint.ts";
 
 describe("reading a LLaVA-family checkpoint", () => {
   let root: string;
@@ -28,7 +16,7 @@ describe("reading a LLaVA-family checkpoint", () => {
 
   before(async () => {
     root = mkdtempSync(join(tmpdir(), "flowprobe-family-"));
-    original = await randomCheckpoint(root, SIZES);
+    original = await randomCheckpoint(root, TINY);
     folder = join(root, "copy");
   });
   beforeEach(() => {
@@ -58,7 +46,7 @@ describe("reading a LLaVA-family checkpoint", () => {
 
   test("an image-only base with CLIP's grid is pooled as in the paper, whatever the clip's frames", async () => {
     const picture = { image: 336, patch: 14 };
-    const spec = await readModelSpec(await randomCheckpoint(root, { ...SIZES, picture }));
+    const spec = await readModelSpec(await randomCheckpoint(root, { ...TINY, picture }));
     assert.equal(spec.frames, 8);
     assert.deepEqual(tokenGrid(spec, 8), { frames: 8, rows: 12, columns: 12 });
     assert.deepEqual(tokenGrid(spec, 5), { frames: 5, rows: 12, columns: 12 });

@@ -6,26 +6,14 @@ import { after, before, beforeEach, test } from "node:test";
 import { ModelError } from "../../src/engine/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { editConfig, editHeader, withSection } from "../support/checkpoint-edits.ts";
-import { randomCheckpoint } from "../support/random-checkpoint.ts";
-
-const SIZES = {
-  hidden: 16,
-  inner: 24,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 6,
-  vocab: 20,
-  dtype: "F32",
-  seed: 3,
-} as const;
+import { randomCheckpoint, TINY } from "../support/random-checkpoint.ts";
 
 let root: string;
 let original: string;
 let folder: string;
 before(async () => {
   root = mkdtempSync(join(tmpdir(), "flowprobe-refusals-"));
-  original = await randomCheckpoint(root, SIZES);
+  original = await randomCheckpoint(root, TINY);
   folder = join(root, "copy");
 });
 beforeEach(() => {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import {
   cpSync,
   mkdtempSync,
@@ -23,7 +22,8 @@ import { VisionCache } from "../../src/engine/vision-cache/cache.ts";
 import { featureKey, visionIdentity } from "../../src/engine/vision-cache/key.ts";
 import { featureFolder } from "../../src/engine/vision-cache/place.ts";
 import { FeatureStore } from "../../src/engine/vision-cache/store.ts";
-import { randomCheckpoint } from "../support/random-checkpoint.ts";
+import { startChild } from "../support/child.ts";
+import { randomCheckpoint, TINY } from "../support/random-checkpoint.ts";
 
 const LAYOUT = { count: 6, width: 4, grid: [1, 2, 3] } as const;
 const KEY = "a".repeat(64);
@@ -158,23 +158,10 @@ function flip(file: string, at: number): void {
 
 /** Runs `feature-writer.ts`, under a shell's limit when one is given. */
 function writer(folder: string, rounds: number, limit = "") {
-  const program = fileURLToPath(new URL("../support/feature-writer.ts", import.meta.url));
-  const node = [process.execPath, ...sourceSwitches(), program, folder, String(rounds)];
-  const child =
-    limit === ""
-      ? spawn(node[0] ?? "", node.slice(1))
-      : spawn("sh", ["-c", `${limit}exec "$@"`, "sh", ...node]);
-  let stdout = "";
-  let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.once("close", (code) => resolve({ code, stdout, stderr }));
-  });
+  const writing = fileURLToPath(new URL("../support/feature-writer.ts", import.meta.url));
+  const node = [process.execPath, ...sourceSwitches(), writing, folder, String(rounds)];
+  const [program, ...args] = limit === "" ? node : ["sh", "-c", `${limit}exec "$@"`, "sh", ...node];
+  return startChild(program ?? "", args).ended;
 }
 
 describe("the cache of features", () => {
@@ -247,17 +234,6 @@ describe("the cache of features", () => {
 });
 
 describe("the key of a clip's features", () => {
-  const SIZES = {
-    hidden: 16,
-    inner: 24,
-    layers: 2,
-    heads: 4,
-    kvHeads: 2,
-    headDim: 6,
-    vocab: 20,
-    dtype: "F32",
-    seed: 3,
-  } as const;
   const data = Float32Array.from({ length: 2 * 3 * 4 * 6 }, (_, i) => i / 9);
   const pixels = { data, shape: [2, 3, 4, 6] as const };
 
@@ -284,7 +260,7 @@ describe("the key of a clip's features", () => {
   });
 
   test("knows a model by its files, its vision tower and what runs it", async () => {
-    const folder = await randomCheckpoint(root, SIZES);
+    const folder = await randomCheckpoint(root, TINY);
     const weights = join(folder, "model.safetensors");
     const identity = async (runtime = "cpu") =>
       visionIdentity(await readModelSpec(folder), runtime);
