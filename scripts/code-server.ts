@@ -158,7 +158,6 @@ export async function startCodeServer(options: CodeServerOptions): Promise<CodeS
       "--port",
       String(port),
       "--without-connection-token",
-      "--enable-smoke-test-driver",
       ...trust,
       ...common,
     ],
@@ -202,11 +201,12 @@ function windowUrl(port: number, options: CodeServerOptions): string {
   const url = new URL(`http://127.0.0.1:${port}/`);
   url.searchParams.set("folder", options.workspace);
   const remote = (path: string) => `vscode-remote://127.0.0.1:${port}${path}`;
-  const payload: [string, string][] = [];
+  // A workspace's setting says so too, but is read too late on a busy machine.
+  const payload: [string, string][] = [["skipWelcome", "true"]];
   if (options.extension === "development" || options.tests !== undefined) {
     payload.push(["extensionDevelopmentPath", remote(ROOT)]);
   }
   if (options.tests !== undefined) payload.push(["extensionTestsPath", remote(options.tests)]);
-  if (payload.length > 0) url.searchParams.set("payload", JSON.stringify(payload));
+  url.searchParams.set("payload", JSON.stringify(payload));
   return url.href;
 }

@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import { buildExtension } from "./support/build.ts";
 import { PanelReader } from "./support/panel.ts";
 import { eventsOf, eventsOfClip, runFiles } from "./support/run-files.ts";
+import { assertShows } from "./support/shown.ts";
 import { makeWorkspace, VSCodeWindow } from "./support/window.ts";
 
 const CLIP = "moving-direction-1.mp4";
@@ -14,16 +15,6 @@ before(async () => {
   window = await VSCodeWindow.open(makeWorkspace());
 });
 after(() => window?.close());
-
-/** A shown probability ("12.3 %", "0.48 %") says the same as a share of 1, to its last digit. */
-function assertShows(text: string | undefined, share: number, what: string): void {
-  const found = /^(−|\+)?([\d.]+) %$/.exec(text ?? "");
-  assert.ok(found !== null, `${what}: "${text}"`);
-  const value = Number(found[2]) * (found[1] === "−" ? -1 : 1);
-  const digits = found[2]?.split(".")[1]?.length ?? 0;
-  const close = Math.abs(value - share * 100) <= 0.51 * 10 ** -digits;
-  assert.ok(close, `${what}: shown ${text}, in the file ${share * 100} %`);
-}
 
 async function assertShowsRun(panel: PanelReader): Promise<void> {
   const events = await eventsOfClip(window.workspace, "moving-direction-1");

@@ -1,9 +1,15 @@
-import type { FrameLocator, Locator } from "playwright-core";
+import type { FrameLocator, Locator, Page } from "playwright-core";
 import { PATIENCE_MS } from "./window.ts";
 
 /** The flow panel as a reader sees it. */
 export class PanelReader {
-  constructor(readonly frame: FrameLocator) {}
+  /** In VS Code the panel stands in frames; exported, it is a page of its own. */
+  constructor(readonly frame: FrameLocator | Page) {}
+
+  /** What the head says of a thing done or failed: "Saved …". */
+  get said(): Locator {
+    return this.frame.locator(".head .said");
+  }
 
   /** The head's line on what the engine does: "Finished in 4 s". */
   get status(): Locator {
@@ -32,12 +38,20 @@ export class PanelReader {
     return this.frame.locator(".head").getByRole("button", { name });
   }
 
+  view(id: string): Locator {
+    return this.frame.locator(`#view-${id}`);
+  }
+
+  /** A tool of a view's heading: "Table", "PNG". */
+  tool(view: string, text: string): Locator {
+    return this.view(view).locator(".tools").getByText(text, { exact: true });
+  }
+
   /** A view's figures as its table shows them, header first. */
   async table(view: string): Promise<string[][]> {
-    const section = this.frame.locator(`#view-${view}`);
-    const rows = section.locator(".table-twin tr");
+    const rows = this.view(view).locator(".table-twin tr");
     if ((await rows.count()) === 0) {
-      await section.locator(".tools").getByText("Table").click();
+      await this.tool(view, "Table").click();
       await rows.first().waitFor();
     }
     const cells = await rows.evaluateAll((elements) =>

@@ -1,6 +1,6 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   type Browser,
   chromium,
@@ -21,6 +21,9 @@ export const PATIENCE_MS = 60_000;
 
 /** A menu that has just opened ignores the mouse for a tenth of a second. */
 const MENU_DEAF_MS = 300;
+
+/** Between tries of a dialog that reads folders. */
+const DIALOG_READS_MS = 250;
 
 /** A workspace folder of its own, with the sample clips and whatever a test adds to it. */
 export function makeWorkspace(settings: Readonly<Record<string, unknown>> = {}): string {
@@ -89,6 +92,13 @@ export class VSCodeWindow {
     rmSync(this.workspace, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 
+  /** A page of the browser beside the window's, with nothing of it. */
+  async newPage(options: { readonly offline?: boolean } = {}): Promise<Page> {
+    const page = await this.browser.newPage(options);
+    page.setDefaultTimeout(PATIENCE_MS);
+    return page;
+  }
+
   /** A row of the explorer. */
   file(name: string): Locator {
     return this.page.locator(".explorer-folders-view .monaco-list-row").filter({
@@ -152,6 +162,32 @@ export class VSCodeWindow {
   async pick(label: string): Promise<void> {
     const rows = this.page.locator(".quick-input-list:visible .monaco-list-row");
     await rows.filter({ hasText: label }).first().click();
+  }
+
+  /** Saves as `file` by the dialog, once it proposes a file of this name; waits for the file. */
+  async saveAs(file: string, proposed = basename(file)): Promise<void> {
+    // The palette's own input may still be there for a moment.
+    await eventually(`the dialog that saves ${proposed}`, async () =>
+      (await this.quickInput.inputValue()).endsWith(proposed) ? true : undefined,
+    );
+    await this.quickInput.fill(file);
+    // The dialog ignores Enter while it still reads the folder that was typed.
+    await eventually(file, async () => {
+      if (existsSync(file)) return true;
+      if (await this.quickInput.isVisible()) await this.page.keyboard.press("Enter");
+      await this.page.waitForTimeout(DIALOG_READS_MS);
+      return undefined;
+    });
+  }
+
+  /** A button of the dialog that waits for an answer. */
+  dialogButton(label: string): Locator {
+    return this.page.locator(".monaco-dialog-box .monaco-button", { hasText: label });
+  }
+
+  /** A row of a view of ours in the side bar: a model, a video or a run. */
+  row(text: string | RegExp): Locator {
+    return this.page.locator(".pane-body .monaco-list-row").filter({ hasText: text });
   }
 
   /** The flow panel's page, inside its two frames. */
