@@ -51,8 +51,14 @@ export function affects(event: vscode.ConfigurationChangeEvent, name: SettingNam
   return event.affectsConfiguration(`${SETTINGS_SECTION}.${SETTINGS[name]}`);
 }
 
-/** Writes a setting for all windows of this machine. */
+/**
+ * Writes a setting for all windows of this machine; into the workspace where that has a value of its
+ * own, which would otherwise stay in force.
+ */
 export async function writeSetting(name: SettingName, value: unknown): Promise<void> {
+  const { Global, Workspace } = vscode.ConfigurationTarget;
   const values = vscode.workspace.getConfiguration(SETTINGS_SECTION);
-  await values.update(SETTINGS[name], value, vscode.ConfigurationTarget.Global);
+  const isOwn = values.inspect(SETTINGS[name])?.workspaceValue !== undefined;
+  const target = isOwn && vscode.workspace.isTrusted ? Workspace : Global;
+  await values.update(SETTINGS[name], value, target);
 }

@@ -17,6 +17,11 @@ export function timeStamp(now: Date): string {
   return `${day}-${digits(now.getHours())}${digits(now.getMinutes())}${digits(now.getSeconds())}`;
 }
 
+/** Whether somebody named a run: titles of new runs end with their time. */
+export function isGivenTitle(title: string): boolean {
+  return !/\.\d{8}-\d{6}(-\d+)?$/.test(title);
+}
+
 /**
  * Path of a new run of a clip: `<clip>.<question id>.<time>.flow.jsonl`, with a number after the time
  * when that name is taken.

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { InputError } from "../../src/engine/errors.ts";
+import { openRunLog } from "../../src/host/runs/log.ts";
+import { RunSession } from "../../src/host/runs/session.ts";
 import { encodeEvent } from "../../src/runs/codec.ts";
 import type { RunEvent } from "../../src/runs/events.ts";
 import { experimentsOf, withFreshExperimentIds } from "../../src/runs/experiments.ts";
@@ -109,6 +111,20 @@ test("appending continues a run, and ends a line that was cut off", async () => 
   const back = await readRunFile(path);
   assert.deepEqual(back.events, [...run.slice(0, -1), more]);
   assert.deepEqual(back.problems, [`line ${run.length} is not JSON`]);
+});
+
+test("a run whose file was deleted meanwhile is written anew, with what follows", async () => {
+  const path = newPath();
+  const session = new RunSession(`file://${path}`, path, "a", null, false);
+  for (const event of run) session.add(event);
+  const more: RunEvent = { type: "notice", level: "info", message: "one experiment more" };
+  for (const rest of [[more], [more, more]]) {
+    const log = await openRunLog(session);
+    log.append(more);
+    session.add(more);
+    await log.close();
+    assert.deepEqual((await readRunFile(path)).events, [...run, ...rest]);
+  }
 });
 
 test("a file that is no run is not appended to", async () => {

@@ -1,4 +1,3 @@
-import { rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import { MAX_RUNS, MIN_RUNS } from "../../runs/comparison/compare.ts";
@@ -61,7 +60,15 @@ export class RunCommands {
       () => false,
     );
     if (there) throw new Error(`${basename(target)} exists already`);
-    await rename(file.fsPath, target);
+    await this.#requireIdle(file);
+    const to = vscode.Uri.file(target);
+    // Not by the disk alone: VS Code moves the editors that show the file.
+    const edit = new vscode.WorkspaceEdit();
+    edit.renameFile(file, to);
+    if (!(await vscode.workspace.applyEdit(edit))) {
+      throw new Error(`${file.fsPath} could not be renamed to ${basename(target)}`);
+    }
+    await this.parts.panels.follow(file, to);
     this.parts.library.refresh();
   }
 
@@ -74,7 +81,14 @@ export class RunCommands {
       "Delete",
     );
     if (answer !== "Delete") return;
-    await remove(file);
+    await this.#requireIdle(file);
+    // Into the trash, where there is one; editors that show the file are closed.
+    const edit = new vscode.WorkspaceEdit();
+    edit.deleteFile(file);
+    if (!(await vscode.workspace.applyEdit(edit))) {
+      throw new Error(`${file.fsPath} could not be deleted`);
+    }
+    this.parts.panels.close(file);
     this.parts.library.refresh();
   }
 
@@ -111,6 +125,17 @@ export class RunCommands {
         ? await this.#originalFirst(chosen)
         : await this.#pickSeveral(fileOf(clicked) ?? this.#front());
     if (files !== undefined) await this.parts.comparisons.show(files);
+  }
+
+  /** @throws Error while the engine works on a run: it writes its file. */
+  async #requireIdle(file: vscode.Uri): Promise<void> {
+    const { sessions } = this.parts;
+    const session = await sessions.open(file).catch(() => undefined);
+    if (session === undefined) return;
+    const { kind } = session.engine;
+    sessions.use(session).dispose();
+    if (kind !== "running" && kind !== "queued") return;
+    throw new Error(`${runTitle(file.fsPath)} is still being analyzed: cancel that first`);
   }
 
   /** The run in front, in a panel or as a file. */
@@ -184,12 +209,3 @@ export class RunCommands {
 
 const near = (item: { readonly video: string }, video: string | undefined) =>
   Number(item.video === video);
-
-/** Moves a file to the trash, or deletes it where there is none. */
-async function remove(file: vscode.Uri): Promise<void> {
-  try {
-    await vscode.workspace.fs.delete(file, { useTrash: true });
-  } catch {
-    await vscode.workspace.fs.delete(file, { useTrash: false });
-  }
-}

@@ -9,7 +9,9 @@ import { refusalHtml } from "./refusal.ts";
 
 interface OpenPanel {
   readonly panel: vscode.WebviewPanel;
-  readonly controller: PanelController;
+  controller: PanelController;
+  /** Ends the controller and lets go of its run. */
+  leave(): void;
 }
 
 /** A run file opened in the custom editor. */
@@ -66,6 +68,21 @@ export class FlowPanels
     if (view !== undefined) controller.reveal(view);
   }
 
+  /** Goes on showing a run whose file was renamed; VS Code itself follows in run files' editors. */
+  async follow(from: vscode.Uri, to: vscode.Uri): Promise<void> {
+    const session = await this.sessions.open(to);
+    for (const open of this.#panelsOf(from)) {
+      open.leave();
+      Object.assign(open, this.#fill(open.panel, session));
+      open.panel.title = session.title;
+    }
+  }
+
+  /** Closes the panels of a run whose file is gone; VS Code itself closes run files' editors. */
+  close(run: vscode.Uri): void {
+    for (const { panel } of this.#panelsOf(run)) panel.dispose();
+  }
+
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const run = (state as Partial<PanelState> | null | undefined)?.run;
     try {
@@ -95,16 +112,31 @@ export class FlowPanels
   }
 
   #attach(panel: vscode.WebviewPanel, session: RunSession): PanelController {
-    const controller = new PanelController(panel.webview, session, this.services);
-    const use = this.sessions.use(session);
-    const open = { panel, controller };
+    const open: OpenPanel = { panel, ...this.#fill(panel, session) };
     this.#open.add(open);
     panel.onDidDispose(() => {
       this.#open.delete(open);
+      open.leave();
+    });
+    return open.controller;
+  }
+
+  #fill(panel: vscode.WebviewPanel, session: RunSession): Omit<OpenPanel, "panel"> {
+    const controller = new PanelController(panel.webview, session, this.services);
+    const use = this.sessions.use(session);
+    const leave = () => {
       controller.dispose();
       use.dispose();
-    });
-    return controller;
+    };
+    return { controller, leave };
+  }
+
+  /** Panels, not editors, that show the run of a file. */
+  #panelsOf(run: vscode.Uri): OpenPanel[] {
+    const id = run.toString();
+    return [...this.#open].filter(
+      ({ panel, controller }) => panel.viewType === PANEL_TYPE && controller.session.id === id,
+    );
   }
 
   /** Where a new panel goes: with the other panels, else beside the editor that is open. */

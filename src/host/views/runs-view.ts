@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
+import { isGivenTitle } from "../../runs/names.ts";
 import { COMMANDS } from "../ids.ts";
 import type { RunLibrary } from "../runs/library.ts";
 import type { RunSummary } from "../runs/summary.ts";
@@ -52,7 +53,8 @@ function videoItem(video: string, runs: number): vscode.TreeItem {
 }
 
 function runItem(run: RunSummary): vscode.TreeItem {
-  const item = new vscode.TreeItem(run.question === "" ? run.title : run.question);
+  const label = run.question === "" || isGivenTitle(run.title) ? run.title : run.question;
+  const item = new vscode.TreeItem(label);
   const uri = vscode.Uri.file(run.file);
   item.id = `run:${run.file}`;
   item.iconPath = new vscode.ThemeIcon(STATUS_ICONS[run.status]);
@@ -61,6 +63,6 @@ function runItem(run: RunSummary): vscode.TreeItem {
   item.tooltip = `${run.title}\n${run.question}\n${run.model}\n${run.status}\n${run.file}`;
   item.contextValue = "run";
   item.command = { command: COMMANDS.openRun, title: "Open Run", arguments: [uri] };
-  item.accessibilityInformation = { label: `${run.question}, ${item.description}, ${run.status}` };
+  item.accessibilityInformation = { label: `${label}, ${item.description}, ${run.status}` };
   return item;
 }
