@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { CancelledError, InputError, ModelError } from "../engine/errors.ts";
 import { EngineDiedError } from "../engine/service/died.ts";
 import { analyze } from "./analyze.ts";

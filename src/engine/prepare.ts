@@ -4,7 +4,8 @@ import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prom
 import type { PromptItem } from "../prompts/item.ts";
 import { CHAT_TEMPLATE, type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
 import { type ClipTimes, unknownTimes, videoText } from "../prompts/video-text.ts";
-import { type EventSink, RUN_FORMAT, RUN_FORMAT_VERSION, type RunEventOf } from "../runs/events.ts";
+import type { EventSink, RunEventOf } from "../runs/events.ts";
+import { RUN_FORMAT, RUN_FORMAT_VERSION } from "../runs/format.ts";
 import { cellCount } from "../runs/grid.ts";
 import { evenIndices, spreadIndices } from "../video/even-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
@@ -285,12 +286,18 @@ export async function prepareRun(
   };
 }
 
-/** The cells whose tokens the model keeps of a clip; undefined where it keeps all. */
+/**
+ * The cells whose tokens the model keeps of a clip; undefined where it keeps all.
+ *
+ * @throws ModelError when the pictures cannot be cut into whole tokens.
+ */
 function keptCells(
   { open: { spec }, images }: Pick<LoadedModel, "open" | "images">,
   pixels: PixelValues,
 ): readonly number[] | undefined {
   if (!isNative(spec) || !(spec.compresses ?? images.compresses ?? false)) return undefined;
+  const [frames, , height, width] = pixels.shape;
+  tokenGrid(spec, frames, { width, height });
   return changedCells(pixels, tokenSide(spec.vision));
 }
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { MAX_OPTIONS } from "./words.ts";
 
 /** Frames that a question may ask for: more is a slip, not a wish. */

@@ -1,11 +1,11 @@
 import {
-  RUN_FORMAT_VERSION,
   type RunEvent,
   runEvent,
   TENSOR_DTYPES,
   type Tensor,
   type TensorElement,
 } from "./events.ts";
+import { RUN_FORMAT_VERSION } from "./format.ts";
 
 /** A tensor as it stands in the file: base64 of its little-endian elements. */
 interface StoredTensor {

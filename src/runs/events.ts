@@ -1,12 +1,6 @@
-import { z } from "zod";
-
-/**
- * Everything a run finds, as events: sent live to the panel and the command line, and appended to the
- * run file, one JSON object a line. Layers are numbered 0 … L-1, positions 0 … S-1, probabilities
- * are shares of 1. Arrays of numbers travel as `Tensor` (typed arrays; base64 in the file only).
- */
-export const RUN_FORMAT = "flowprobe-run";
-export const RUN_FORMAT_VERSION = 1;
+// As a namespace: of the library's one object, bundles would hold every part and all its languages.
+import * as z from "zod";
+import { RUN_FORMAT } from "./format.ts";
 
 /** Element types of a `Tensor`; `f16` holds IEEE half-precision bits in a Uint16Array. */
 export const TENSOR_DTYPES = ["f32", "f16", "i32", "u8"] as const;
@@ -341,6 +335,11 @@ const runFinished = z.object({
   seconds: z.number(),
 });
 
+/**
+ * Everything a run finds, as events: sent live to the panel and the command line, and appended to the
+ * run file, one JSON object a line. Layers are numbered 0 … L-1, positions 0 … S-1, probabilities
+ * are shares of 1. Arrays of numbers travel as `Tensor` (typed arrays; base64 in the file only).
+ */
 export const runEvent = z.discriminatedUnion("type", [
   runStarted,
   videoFrames,
