@@ -21,18 +21,20 @@ export function changedCells({ data, shape }: PixelValues, side: number): number
   const count = channels * side * side;
   for (let frame = 1; frame < frames; frame++) {
     const sums = new Float64Array(perFrame);
-    const start = frame * frameLength;
-    for (let i = 0; i < frameLength; i++) {
-      const row = Math.floor((i % (height * width)) / width / side);
-      const cell = row * columns + Math.floor((i % width) / side);
-      const change = Math.fround((data[start + i] ?? 0) - (data[start - frameLength + i] ?? 0));
-      sums[cell] = (sums[cell] ?? 0) + Math.abs(change);
+    for (let line = 0; line < channels * height; line++) {
+      const firstCell = Math.floor((line % height) / side) * columns;
+      const from = frame * frameLength + line * width;
+      for (let x = 0; x < width; x++) {
+        const cell = firstCell + Math.floor(x / side);
+        const change = (data[from + x] ?? 0) - (data[from - frameLength + x] ?? 0);
+        sums[cell] = (sums[cell] ?? 0) + Math.abs(Math.fround(change));
+      }
     }
-    const before = kept.length;
+    const known = kept.length;
     for (let cell = 0; cell < perFrame; cell++) {
       if (((sums[cell] ?? 0) / count) * 255 > THRESHOLD) kept.push(frame * perFrame + cell);
     }
-    if (kept.length === before) kept.push(frame * perFrame);
+    if (kept.length === known) kept.push(frame * perFrame);
   }
   return kept;
 }

@@ -106,6 +106,8 @@ test("a family that is code in the checkpoint is refused with that file's name a
     "nothing from a checkpoint is ever run",
     "llava-hf/LLaVA-NeXT-Video-7B-hf",
   );
+  editConfig(folder, (config) => ({ ...config, model_type: "videollama2_qwen2" }));
+  await refused("videollama2_qwen2", "DAMO-NLP-SG/VideoLLaMA3-7B");
 });
 
 test("a supported family is read although its configuration names code, which is not run", async () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, beforeEach, describe, test } from "node:test";
+import { after, before, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { timesOf } from "../../src/engine/clocks.ts";
 import { Engine } from "../../src/engine/engine.ts";
@@ -180,27 +180,41 @@ test("a token is kept where its square differs from the frame just before", () =
   assert.deepEqual(one, [0, 1]);
 });
 
-test("a run says which cells have tokens, and reads the lens at those alone", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "flowprobe-still-"));
+describe("a run on still images", () => {
+  const root = mkdtempSync(join(tmpdir(), "flowprobe-still-"));
+  const images = join(root, "images");
   const engine = new Engine({ provider: "cpu", threads: 1, memoryBudgetBytes: 1e9 });
-  try {
+  before(() => {
+    mkdirSync(images);
     for (let i = 0; i < 3; i++) {
       // A square in the upper left corner changes in the second image.
       const data = new Uint8Array(32 * 24 * 3).fill(90);
       for (let y = 0; y < 8; y++) data.fill(i === 0 ? 10 : 240, y * 32 * 3, (y * 32 + 8) * 3);
       const picture = encodePicture({ width: 32, height: 24, data }, 32);
-      writeFileSync(join(folder, `${i}.png`), picture);
+      writeFileSync(join(images, `${i}.png`), picture);
     }
+  });
+  after(async () => {
+    await engine.release();
+    rmSync(root, { recursive: true });
+  });
+
+  async function run(model: string): Promise<RunEvent[]> {
     const events: RunEvent[] = [];
     const job: AnalysisJob = {
-      model: PUBLISHED,
+      model,
       embedded: false,
-      clip: { path: folder },
+      clip: { path: images },
       prompt: { question: "What moves?", options: ["A square", "Nothing"], keywords: [] },
       observe: { lens: true, mass: true, attention: "none", headAveraged: true },
       experiments: [],
     };
     await engine.run(job, (event) => events.push(event), new AbortController().signal);
+    return events;
+  }
+
+  test("says which cells have tokens, and reads the lens at those alone", async () => {
+    const events = await run(PUBLISHED);
     const of = <T extends RunEvent["type"]>(type: T) =>
       events.filter((event): event is RunEventOf<T> => event.type === type);
     const [started] = of("run.started");
@@ -217,12 +231,25 @@ test("a run says which cells have tokens, and reads the lens at those alone", as
         .find((group) => group.name === name)
         ?.spans.reduce((sum, [start, end]) => sum + end - start, 0);
     assert.deepEqual(["frame:0", "frame:1", "frame:2", "video"].map(count), [12, 1, 1, 14]);
-    assert.ok(
-      started.prompt.text.includes("Time 0.0s:<image>,Time 0.3s:<image>,Time 0.7s:<image>\n"),
-    );
+    const times = "Time 0.0s:<image>,Time 0.3s:<image>,Time 0.7s:<image>\n";
+    assert.ok(started.prompt.text.includes(times), started.prompt.text);
     for (const layer of of("layer.clean")) assert.equal(layer.lens?.ids.shape[0], 14);
-  } finally {
-    await engine.release();
-    rmSync(folder, { recursive: true });
-  }
+  });
+
+  test("keeps all tokens where the checkpoint says so", async () => {
+    const whole = join(root, "whole");
+    cpSync(PUBLISHED, whole, { recursive: true });
+    editConfig(whole, (config) => ({ ...config, use_token_compression: false }));
+    const [started] = await run(whole).then((events) =>
+      events.filter((event) => event.type === "run.started"),
+    );
+    assert.deepEqual(started?.tokens.grid, { frames: 3, rows: 3, columns: 4 });
+  });
+
+  test("is refused where processor and model do not agree on a token's size", async () => {
+    const other = join(root, "other");
+    cpSync(PUBLISHED, other, { recursive: true });
+    writeFileSync(join(other, "preprocessor_config.json"), JSON.stringify({ patch_size: 3 }));
+    await assert.rejects(run(other), /no whole tokens of 8 x 8/);
+  });
 });
