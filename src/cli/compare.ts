@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { InputError } from "../engine/errors.ts";
 import {
   alignRuns,
   compareAnswers,
@@ -42,7 +43,8 @@ export const compare: Command = {
       const { events, problems } = await readRunFile(path);
       for (const problem of problems) terminal.note(`${path}: ${problem}`);
       const facts = runFacts(events);
-      if (facts !== null) runs.push(facts);
+      if (facts === null) throw new InputError(`${path}: no run was started in this file`);
+      runs.push(facts);
     }
     const words = {
       spatial: parseWords(args.text("spatial") ?? SPATIAL_WORDS),
