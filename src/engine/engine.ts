@@ -83,10 +83,36 @@ export interface JobForecast {
 
 /** Longer side of the frames' pictures in a run, in pixels. */
 const PICTURE_SIDE = 160;
+/** They follow the first layer, but wait no longer than this for it. */
+const PICTURES_WAIT_MS = 500;
 
 function pictureOf(frame: RgbFrame): RunEventOf<"video.frames">["frames"][number] {
   const png = encodePicture(frame, PICTURE_SIDE);
   return { mime: "image/png", base64: Buffer.from(png).toString("base64") };
+}
+
+/**
+ * Tells the frames' pictures after the first layer: making them takes longer than a small model's
+ * layer does. A layer that takes long, or never comes, does not keep them back.
+ */
+function withPictures(
+  sink: EventSink,
+  frames: readonly RgbFrame[],
+): { readonly sink: EventSink; tell(): void } {
+  const due = performance.now() + PICTURES_WAIT_MS;
+  let told = false;
+  const tell = () => {
+    if (told) return;
+    told = true;
+    sink({ type: "video.frames", frames: frames.map(pictureOf) });
+  };
+  return {
+    tell,
+    sink: (event) => {
+      sink(event);
+      if (event.type === "layer.clean" || performance.now() > due) tell();
+    },
+  };
 }
 
 /** Clips whose video tokens are kept in memory. */
@@ -140,13 +166,17 @@ export class Engine {
     }));
     const run = planAll(asked, prepared.subject);
     sink(prepared.started);
-    sink({ type: "video.frames", frames: prepared.frames.map(pictureOf) });
     const { providerNote } = model.open;
     if (providerNote !== undefined)
       sink({ type: "notice", level: "warning", message: providerNote });
     for (const message of prepared.remarks) sink({ type: "notice", level: "info", message });
     this.#prepared = prepared;
-    await this.#experiments(model, prepared, observer, run, sink, signal);
+    const pictures = withPictures(sink, prepared.frames);
+    try {
+      await this.#experiments(model, prepared, observer, run, pictures.sink, signal);
+    } finally {
+      pictures.tell();
+    }
   }
 
   /**

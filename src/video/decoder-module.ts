@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 import { InputError } from "../engine/errors.ts";
 import { unreadable } from "./file-errors.ts";
 
@@ -72,7 +73,14 @@ function compiled(): Promise<WasmModule> {
   return compiling;
 }
 
+/**
+ * Work of a function, in V8's measure, after which it is compiled once more for speed. As V8 has it, a
+ * short clip's decoding costs more in compiling than it saves; this is some seconds of decoding.
+ */
+const TIERING_BUDGET = 2_000_000_000;
+
 async function compile(): Promise<WasmModule> {
+  setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
   return wasm.compile(await readFile(moduleFile(dirname(fileURLToPath(import.meta.url)))));
 }
 

@@ -32,7 +32,7 @@ export function encodePicture(frame: RgbImage, maxSide: number): Uint8Array {
   return Buffer.concat([
     Buffer.from(SIGNATURE),
     chunk("IHDR", header),
-    chunk("IDAT", deflateSync(lines, { level: 9 })),
+    chunk("IDAT", deflateSync(lines)),
     chunk("IEND", Buffer.alloc(0)),
   ]);
 }

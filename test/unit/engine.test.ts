@@ -68,6 +68,10 @@ describe("the engine on a folder of images", () => {
     );
     assert.ok(video.frames.every(({ timestampSeconds }) => timestampSeconds === null));
     assert.equal(only(events, "video.frames").frames.length, SAMPLED.length);
+    const kinds = events.map(({ type }) => type).filter((type) => type !== "progress");
+    assert.deepEqual(kinds.slice(0, 1), ["run.started"]);
+    const first = kinds.indexOf("layer.clean");
+    assert.equal(kinds[first + 1], "video.frames", "the first layer does not wait for pictures");
   });
 
   test("a counterfactual clip says its order, shows its frames in it, and is another input", async () => {

@@ -142,7 +142,6 @@ export class OpenModel {
       await this.#openVision(spec);
     }
     await this.unembedding("head");
-    await this.pace();
   }
 
   /** The attention session of a variant; weight-free, shared by all layers. */
