@@ -59,9 +59,10 @@ function pictures(token: TokenDescription): string {
 
 function tokens(token: TokenDescription): string {
   if (token.kind === "square") return `${token.tokensPerFrame} tokens each`;
-  const { pixels, frames } = token;
+  const { pixels, frames, changedOnly } = token;
   const where = frames === 1 ? "a frame" : `${frames} frames`;
-  return `one token for each ${pixels} x ${pixels} pixels of ${where}`;
+  const which = changedOnly ? ", where the frame before differs" : "";
+  return `one token for each ${pixels} x ${pixels} pixels of ${where}${which}`;
 }
 
 function millions(count: number): string {

@@ -38,6 +38,7 @@ import {
 import { decoderDtype, OpenModel, visionMultiplyAdds } from "./runtime/model.ts";
 import { RUNTIME } from "./runtime/session.ts";
 import { forecastPasses, total } from "./trace/memory.ts";
+import { leavesOut } from "./video-tokens.ts";
 import { VisionCache } from "./vision-cache/cache.ts";
 import { visionIdentity } from "./vision-cache/key.ts";
 import { FeatureStore } from "./vision-cache/store.ts";
@@ -72,6 +73,8 @@ export type TokenDescription =
       readonly kind: "native";
       readonly pixels: number;
       readonly frames: number;
+      /** Only squares that changed since the frame before have one. */
+      readonly changedOnly: boolean;
     };
 
 /** Time and memory a job is expected to need. */
@@ -141,7 +144,8 @@ export class Engine {
    * @throws ModelError when it cannot be used.
    */
   async describe(folder: string): Promise<ModelDescription> {
-    return describeSpec(folder, await readModelSpec(folder));
+    const spec = await readModelSpec(folder);
+    return describeSpec(folder, spec, await describeToken(folder, spec));
   }
 
   /**
@@ -348,7 +352,7 @@ function planExperiment(
   }
 }
 
-function describeSpec(folder: string, spec: ModelSpec): ModelDescription {
+function describeSpec(folder: string, spec: ModelSpec, token: TokenDescription): ModelDescription {
   const { decoder, vision } = spec;
   const tensors = [...spec.tensors.values()];
   return {
@@ -367,16 +371,18 @@ function describeSpec(folder: string, spec: ModelSpec): ModelDescription {
     parameters: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     bytes: tensors.reduce((sum, { length }) => sum + length, 0),
     frames: spec.frames,
-    token: describeToken(spec),
+    token,
     visionLayers: vision.layers.length,
     supported: true,
   };
 }
 
-function describeToken(spec: ModelSpec): TokenDescription {
+async function describeToken(folder: string, spec: ModelSpec): Promise<TokenDescription> {
   if (isNative(spec)) {
-    const { vision } = spec;
-    return { kind: "native", pixels: tokenSide(vision), frames: vision.patchFrames };
+    const { vision, frameProcessor } = spec;
+    const changedOnly = leavesOut(spec, await readFrameProcessor(folder, frameProcessor));
+    const pixels = tokenSide(vision);
+    return { kind: "native", pixels, frames: vision.patchFrames, changedOnly };
   }
   const { rows, columns } = tokenGrid(spec, spec.frames);
   return { kind: "square", imageSize: spec.vision.imageSize, tokensPerFrame: rows * columns };

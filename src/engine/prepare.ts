@@ -9,9 +9,8 @@ import { RUN_FORMAT, RUN_FORMAT_VERSION } from "../runs/format.ts";
 import { cellCount } from "../runs/grid.ts";
 import { evenIndices, spreadIndices } from "../video/even-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
-import { cropRectangle, type PixelValues, preparedSize, preprocess } from "../video/preprocess.ts";
+import { cropRectangle, preparedSize, preprocess } from "../video/preprocess.ts";
 import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
-import { changedCells } from "../video/token-compression.ts";
 import type { FrameRule, RgbFrame, SampledVideo } from "../video/types.ts";
 import type { Tokenizer } from "./checkpoint/tokenizer.ts";
 import { rowPositions, timesOf } from "./clocks.ts";
@@ -33,6 +32,7 @@ import {
 import type { AnalysisJob, ClipSource, Observations } from "./jobs.ts";
 import type { OpenModel } from "./runtime/model.ts";
 import { range } from "./trace/rows.ts";
+import { keptCells, placeVideo } from "./video-tokens.ts";
 import type { VisionCache } from "./vision-cache/cache.ts";
 import { featureKey } from "./vision-cache/key.ts";
 
@@ -225,7 +225,7 @@ export async function prepareRun(
 
   const pixels = preprocess(frames, model.images);
   const [, , height, width] = pixels.shape;
-  const kept = keptCells(model, pixels);
+  const kept = keptCells(model.open.spec, model.images, pixels);
   const shape = { frames: frames.length, picture: { width, height }, kept };
   const times = timesOf(sampled, clip, model.open.spec.prompt.wording);
   const { rendered, tokens, subject } = renderedRun(model, job.prompt, shape, times);
@@ -284,42 +284,6 @@ export async function prepareRun(
       tokens: runTokens(tokens),
     },
   };
-}
-
-/**
- * The cells whose tokens the model keeps of a clip; undefined where it keeps all.
- *
- * @throws ModelError when the pictures cannot be cut into whole tokens.
- */
-function keptCells(
-  { open: { spec }, images }: Pick<LoadedModel, "open" | "images">,
-  pixels: PixelValues,
-): readonly number[] | undefined {
-  if (!isNative(spec) || !(spec.compresses ?? images.compresses ?? false)) return undefined;
-  const [frames, , height, width] = pixels.shape;
-  tokenGrid(spec, frames, { width, height });
-  return changedCells(pixels, tokenSide(spec.vision));
-}
-
-/**
- * Puts a video's tokens into the embeddings [S, d] of a prompt, in the place of their placeholders'.
- *
- * @param video [video tokens, d], or those of all cells of the grid, of which the prompt has `kept`.
- */
-export function placeVideo(
-  embeddings: Float32Array,
-  tokens: PromptTokens,
-  video: Float32Array,
-  kept?: readonly number[],
-): void {
-  const width = embeddings.length / tokens.length;
-  const [rows, places] = [video.length / width, tokens.video.length];
-  const fits = kept === undefined ? rows === places : kept.length === places;
-  if (!fits) throw new Error(`${kept?.length ?? rows} video tokens for ${places} places`);
-  tokens.video.forEach((position, i) => {
-    const row = kept?.[i] ?? i;
-    embeddings.set(video.subarray(row * width, (row + 1) * width), position * width);
-  });
 }
 
 /**

@@ -6,9 +6,10 @@ import {
   tokenGrid,
   trailingTokens,
 } from "../../src/engine/families/spec.ts";
-import { placeVideo, renderFor } from "../../src/engine/prepare.ts";
+import { renderFor } from "../../src/engine/prepare.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import type { Block, Branch, EdgeSet, Patch } from "../../src/engine/trace/interventions.ts";
+import { placeVideo } from "../../src/engine/video-tokens.ts";
 import { readChatTemplate } from "../../src/prompts/chat.ts";
 import { type PromptTokens, tokenizePrompt } from "../../src/prompts/groups.ts";
 import type { PromptItem } from "../../src/prompts/item.ts";

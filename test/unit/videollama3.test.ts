@@ -199,6 +199,13 @@ describe("a run on still images", () => {
     rmSync(root, { recursive: true });
   });
 
+  test("is announced by what the model is described as", async () => {
+    const changedOnly = { kind: "native", pixels: 8, frames: 1, changedOnly: true };
+    for (const layout of [LIBRARY, PUBLISHED]) {
+      assert.deepEqual((await engine.describe(layout)).token, changedOnly);
+    }
+  });
+
   async function run(model: string): Promise<RunEvent[]> {
     const events: RunEvent[] = [];
     const job: AnalysisJob = {
