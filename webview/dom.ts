@@ -92,8 +92,13 @@ export function change(value: number): string {
 
 /** A number of percent: one decimal, or two significant digits where that would round it away. */
 function inPercent(value: number): string {
-  const small = value !== 0 && Math.abs(value) < 1;
-  return small ? String(Number(value.toPrecision(2))) : value.toFixed(1);
+  if (value === 0 || Math.abs(value) >= 1) return value.toFixed(1);
+  const [digits = "", exponent] = String(Number(value.toPrecision(2))).split("e-");
+  return exponent === undefined ? digits : `${digits}×10⁻${superscript(exponent)}`;
+}
+
+function superscript(digits: string): string {
+  return digits.replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)] ?? digit);
 }
 
 /** "7" for one layer, "3-9" for several, 1-based from a half-open 0-based range. */

@@ -17,9 +17,14 @@ export function timeStamp(now: Date): string {
   return `${day}-${digits(now.getHours())}${digits(now.getMinutes())}${digits(now.getSeconds())}`;
 }
 
-/** Whether somebody named a run: titles of new runs end with their time. */
+/** A run's title without the time that titles of new runs end with. */
+export function titleWithoutTime(title: string): string {
+  return title.replace(/\.\d{8}-\d{6}(-\d+)?$/, "");
+}
+
+/** Whether somebody named a run. */
 export function isGivenTitle(title: string): boolean {
-  return !/\.\d{8}-\d{6}(-\d+)?$/.test(title);
+  return titleWithoutTime(title) === title;
 }
 
 /**

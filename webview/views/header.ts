@@ -103,12 +103,14 @@ export class Header {
       return;
     }
     const option = run.prompt.options.find(({ tokenId }) => tokenId === answer.answer.id);
+    // A counterfactual clip has no right answer of its own: it is judged by the clip's as filmed.
+    const of = run.video.order === undefined ? "" : " for the clip as filmed";
     const verdict =
       answer.correct === undefined
         ? el("span", { class: "verdict unknown" }, "right answer unknown")
         : answer.correct
-          ? el("span", { class: "verdict right" }, "✓ right")
-          : el("span", { class: "verdict wrong" }, "✗ wrong");
+          ? el("span", { class: "verdict right" }, `✓ right${of}`)
+          : el("span", { class: "verdict wrong" }, `✗ wrong${of}`);
     const truth = answer.correct === false ? this.#truth() : null;
     fill(
       this.#answer,
@@ -131,9 +133,10 @@ export class Header {
     const option = run?.prompt.options.find(({ label }) => label === wanted);
     const text = option === undefined ? wanted : `(${option.label}) ${option.text}`;
     const truth = answer?.groundTruth;
+    const whose = run?.video.order === undefined ? "the" : "its";
     return truth === undefined
-      ? `the right answer is ${text}`
-      : `the right answer is ${text}, ${percent(truth.probability)}`;
+      ? `${whose} right answer is ${text}`
+      : `${whose} right answer is ${text}, ${percent(truth.probability)}`;
   }
 
   #renderNotices(): void {

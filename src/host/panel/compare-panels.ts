@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { MAX_RUNS, MIN_RUNS } from "../../runs/comparison/compare.ts";
+import { titleWithoutTime } from "../../runs/names.ts";
 import { COMPARE_TYPE, RUN_EDITOR_TYPE } from "../ids.ts";
 import type { Sessions } from "../runs/sessions.ts";
 import { runTitle } from "../runs/summary.ts";
@@ -43,7 +44,8 @@ export class ComparePanels implements vscode.WebviewPanelSerializer {
       present.panel.reveal();
       return;
     }
-    const title = `Compare ${files.map(({ fsPath }) => runTitle(fsPath)).join(" ↔ ")}`;
+    const titles = files.map(({ fsPath }) => titleWithoutTime(runTitle(fsPath)));
+    const title = `Compare ${titles.join(" ↔ ")}`;
     const panel = vscode.window.createWebviewPanel(
       COMPARE_TYPE,
       title,

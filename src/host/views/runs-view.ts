@@ -53,13 +53,15 @@ function videoItem(video: string, runs: number): vscode.TreeItem {
 }
 
 function runItem(run: RunSummary): vscode.TreeItem {
-  const label = run.question === "" || isGivenTitle(run.title) ? run.title : run.question;
+  // In a narrow side bar only what comes first is seen: what tells a counterfactual from the clip.
+  const order = run.order === null ? "" : `${run.order}: `;
+  const isNamed = run.question === "" || isGivenTitle(run.title);
+  const label = isNamed ? run.title : order + run.question;
   const item = new vscode.TreeItem(label);
   const uri = vscode.Uri.file(run.file);
   item.id = `run:${run.file}`;
   item.iconPath = new vscode.ThemeIcon(STATUS_ICONS[run.status]);
-  const order = run.order === null ? "" : `${run.order} · `;
-  item.description = `${order}${run.model} · ${new Date(run.time).toLocaleString()}`;
+  item.description = `${isNamed ? order : ""}${run.model} · ${new Date(run.time).toLocaleString()}`;
   item.tooltip = `${run.title}\n${run.question}\n${run.model}\n${run.status}\n${run.file}`;
   item.contextValue = "run";
   item.command = { command: COMMANDS.openRun, title: "Open Run", arguments: [uri] };

@@ -1,6 +1,10 @@
 import type { FrameLocator, Locator, Page } from "playwright-core";
 import { PATIENCE_MS } from "./window.ts";
 
+/** In the page: the next frame has been drawn, and what it asked for. */
+const TWO_FRAMES =
+  "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))";
+
 /** The flow panel as a reader sees it. */
 export class PanelReader {
   /** In VS Code the panel stands in frames; exported, it is a page of its own. */
@@ -47,8 +51,17 @@ export class PanelReader {
     return this.view(view).locator(".tools").getByText(text, { exact: true });
   }
 
+  /** Scrolls to a view, and waits until it has drawn: out of sight it does not. */
+  async lookAt(view: string): Promise<Locator> {
+    const section = this.view(view);
+    await section.scrollIntoViewIfNeeded();
+    await section.evaluate(TWO_FRAMES);
+    return section;
+  }
+
   /** A view's figures as its table shows them, header first. */
   async table(view: string): Promise<string[][]> {
+    await this.lookAt(view);
     const rows = this.view(view).locator(".table-twin tr");
     if ((await rows.count()) === 0) {
       await this.tool(view, "Table").click();

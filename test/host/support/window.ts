@@ -63,6 +63,7 @@ export class VSCodeWindow {
     const window = new VSCodeWindow(workspace, server, browser, page);
     try {
       await page.goto(server.url);
+      await window.file("README.md").waitFor();
       await window.ready();
     } catch (error) {
       await window.close();
@@ -71,9 +72,8 @@ export class VSCodeWindow {
     return window;
   }
 
-  /** Waits until the explorer lists files and the extension has contributed what it has. */
+  /** Waits until the extension has contributed what it has. */
   async ready(): Promise<void> {
-    await this.file("README.md").waitFor();
     // The icon comes with the extension's contributions: from then on its menus are there too.
     await this.activity("Flowprobe").waitFor();
   }
@@ -188,6 +188,12 @@ export class VSCodeWindow {
   /** A row of a view of ours in the side bar: a model, a video or a run. */
   row(text: string | RegExp): Locator {
     return this.page.locator(".pane-body .monaco-list-row").filter({ hasText: text });
+  }
+
+  /** Ticks items of the list that is offered, and accepts it. */
+  async pickSeveral(...labels: readonly string[]): Promise<void> {
+    for (const label of labels) await this.pick(label);
+    await this.page.locator(".quick-input-action .monaco-button", { hasText: "OK" }).click();
   }
 
   /** The flow panel's page, inside its two frames. */
