@@ -2,7 +2,7 @@ import { cellIndex, tokenAfter, tokenOfCell } from "../src/runs/grid.ts";
 import { coveredFrames } from "../src/runs/token-frames.ts";
 import type { Context } from "./context.ts";
 import { el, onWidth, setAttributes } from "./dom.ts";
-import { CanvasPen, type Pen } from "./pen.ts";
+import { type Pen, penOn } from "./pen.ts";
 import type { Drawing } from "./section.ts";
 
 /** What lies over the frames: a colour for each video token, and optionally a word. */
@@ -74,7 +74,7 @@ export class FrameStrip {
     const layout = this.#layout;
     if (layout === null) return;
     this.element.style.height = `${layout.height}px`;
-    const pen = this.#prepare(this.#pictures, layout);
+    const pen = this.#pen(this.#pictures, layout);
     if (pen !== null) this.#drawPictures(pen, layout);
     this.renderOverlay();
   }
@@ -83,7 +83,7 @@ export class FrameStrip {
   renderOverlay(): void {
     const layout = this.#layout;
     if (layout === null) return;
-    const pen = this.#prepare(this.#cells, layout);
+    const pen = this.#pen(this.#cells, layout);
     if (pen !== null) this.#drawCells(pen, layout, true);
     this.#announce();
   }
@@ -122,20 +122,8 @@ export class FrameStrip {
     };
   }
 
-  #prepare(canvas: HTMLCanvasElement, layout: Layout): Pen | null {
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
-    if (canvas.width !== width || canvas.height !== height) {
-      canvas.width = width;
-      canvas.height = height;
-      canvas.style.width = `${layout.width}px`;
-      canvas.style.height = `${layout.height}px`;
-    }
-    const context = canvas.getContext("2d");
-    if (context === null) return null;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, layout.width, layout.height);
-    return new CanvasPen(context, this.#context.theme.fontFamily);
+  #pen(canvas: HTMLCanvasElement, { width, height }: Layout): Pen | null {
+    return penOn(canvas, width, height, this.#context.theme.fontFamily);
   }
 
   #frameAt(frame: number, layout: Layout): { x: number; y: number } {

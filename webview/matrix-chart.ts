@@ -1,7 +1,7 @@
 import type { DrawContext } from "./context.ts";
 import { el, onWidth, setAttributes } from "./dom.ts";
 import { layerStep } from "./layer-step.ts";
-import { CanvasPen, type Pen } from "./pen.ts";
+import { type Pen, penOn } from "./pen.ts";
 import type { Drawing } from "./section.ts";
 import type { DataTable } from "./table.ts";
 import { heat, type Theme } from "./theme.ts";
@@ -113,25 +113,11 @@ export class MatrixChart {
     const canvas = this.#canvas;
     if (figure === null || this.element.clientWidth === 0) return;
     const { width, height } = this.#size(figure);
-    const ratio = window.devicePixelRatio || 1;
-    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (canvas.width !== w || canvas.height !== h) {
-      canvas.width = w;
-      canvas.height = h;
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
-    }
-    const context = canvas.getContext("2d");
-    if (context === null) return;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
-    context.font = `${LABEL_SIZE}px ${this.#context.theme.fontFamily}`;
-    const widest = figure.rows.reduce(
-      (max, row) => Math.max(max, context.measureText(row).width),
-      0,
-    );
+    const pen = penOn(canvas, width, height, this.#context.theme.fontFamily);
+    if (pen === null) return;
+    const widest = Math.max(0, ...figure.rows.map((row) => pen.widthOf(row, LABEL_SIZE)));
     this.#label = Math.min(width * 0.45, widest + 10);
-    this.#paint(new CanvasPen(context, this.#context.theme.fontFamily), figure, width, true);
+    this.#paint(pen, figure, width, true);
     this.#describe(figure);
   }
 

@@ -55,6 +55,32 @@ function corners(shape: Shape, x: number, y: number, r: number): number[] {
   }
 }
 
+/**
+ * A pen for a canvas of the given size in CSS pixels, wiped, at the screen's own resolution; null where
+ * the browser gives no context.
+ */
+export function penOn(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+  fontFamily: string,
+): CanvasPen | null {
+  const ratio = window.devicePixelRatio || 1;
+  const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
+  // Setting a canvas's size, even to what it is, throws its memory away.
+  if (canvas.width !== columns || canvas.height !== rows) {
+    canvas.width = columns;
+    canvas.height = rows;
+  }
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext("2d");
+  if (context === null) return null;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return new CanvasPen(context, fontFamily);
+}
+
 /** Draws on a canvas. */
 export class CanvasPen implements Pen {
   readonly #context: CanvasRenderingContext2D;
@@ -63,6 +89,12 @@ export class CanvasPen implements Pen {
   constructor(context: CanvasRenderingContext2D, fontFamily: string) {
     this.#context = context;
     this.#family = fontFamily;
+  }
+
+  /** Width of a text as it would be drawn, in CSS pixels. */
+  widthOf(text: string, size: number): number {
+    this.#context.font = `${size}px ${this.#family}`;
+    return this.#context.measureText(text).width;
   }
 
   rect(x: number, y: number, width: number, height: number, fill: string, alpha = 1): void {

@@ -2,7 +2,7 @@ import { swatch } from "../chart-legend.ts";
 import type { DrawContext } from "../context.ts";
 import { el, fill, onWidth, setAttributes, show } from "../dom.ts";
 import { layerStep } from "../layer-step.ts";
-import { CanvasPen } from "../pen.ts";
+import { penOn } from "../pen.ts";
 import type { Drawing } from "../section.ts";
 import {
   cellAt,
@@ -89,21 +89,11 @@ export class Multiples {
     const layout = layMultiples(figure, width);
     this.#layout = layout;
     const canvas = this.#canvas;
-    const ratio = window.devicePixelRatio || 1;
-    const [w, h] = [Math.round(width * ratio), Math.round(layout.height * ratio)];
-    if (canvas.width !== w || canvas.height !== h) {
-      canvas.width = w;
-      canvas.height = h;
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${layout.height}px`;
-    }
-    const context = canvas.getContext("2d");
-    if (context === null) return;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, layout.height);
     const { theme, store } = this.#context;
+    const pen = penOn(canvas, width, layout.height, theme.fontFamily);
+    if (pen === null) return;
     const focused = canvas.matches(":focus-visible");
-    drawMultiples(new CanvasPen(context, theme.fontFamily), figure, layout, theme, {
+    drawMultiples(pen, figure, layout, theme, {
       layer: store.shownLayer,
       cell: focused ? this.#cell : null,
     });

@@ -3,7 +3,7 @@ import type { RunFacts } from "../../src/runs/comparison/facts.ts";
 import { gridInWords } from "../../src/runs/grid.ts";
 import { badge, button } from "../controls.ts";
 import { el, fill, onWidth, percent } from "../dom.ts";
-import { CanvasPen } from "../pen.ts";
+import { penOn } from "../pen.ts";
 import { SHAPES } from "../theme.ts";
 import { optionText } from "./answer-text.ts";
 import type { CompareContext } from "./compare-context.ts";
@@ -125,15 +125,8 @@ export class RunCards {
     const inner = width - 20;
     const cell = (inner - FRAME_GAP * (count - 1)) / count;
     const height = Math.round((cell * sample.bitmap.height) / Math.max(1, sample.bitmap.width));
-    const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(inner * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.style.width = `${inner}px`;
-    canvas.style.height = `${height}px`;
-    const context = canvas.getContext("2d");
-    if (context === null) return;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const pen = new CanvasPen(context, this.#context.theme.fontFamily);
+    const pen = penOn(canvas, inner, height, this.#context.theme.fontFamily);
+    if (pen === null) return;
     chosen.forEach((picture, i) => {
       const x = i * (cell + FRAME_GAP);
       if (picture === null) pen.rect(x, 0, cell, height, this.#context.theme.grid);

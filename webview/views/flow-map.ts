@@ -10,7 +10,7 @@ import {
   STAGE_SHARE,
 } from "../flow-stages.ts";
 import { layerStep } from "../layer-step.ts";
-import { CanvasPen, type Pen } from "../pen.ts";
+import { type Pen, penOn } from "../pen.ts";
 import { experimentRecipe, runRecipe } from "../recipe.ts";
 import { type Drawing, Section } from "../section.ts";
 import { stacked } from "../stacked.ts";
@@ -142,15 +142,9 @@ export class FlowMapView implements View {
     if (width === 0 || this.#stages.length === 0) return;
     const height = this.#height;
     const canvas = this.#canvas;
-    const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-    const context = canvas.getContext("2d");
-    if (context === null) return;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.#paint(new CanvasPen(context, this.#context.theme.fontFamily), width, true);
+    const pen = penOn(canvas, width, height, this.#context.theme.fontFamily);
+    if (pen === null) return;
+    this.#paint(pen, width, true);
     this.#renderLegend();
     const stage = this.#stages[this.#chosen];
     setAttributes(canvas, {

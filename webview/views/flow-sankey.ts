@@ -1,7 +1,7 @@
 import type { DrawContext } from "../context.ts";
 import { change, el, fill, onWidth, setAttributes, setText, show, visibleToken } from "../dom.ts";
 import { type Flow, type FlowFamily, LANES, MIN_LOSS_PERCENT } from "../flow-stages.ts";
-import { CanvasPen, type Pen } from "../pen.ts";
+import { type Pen, penOn } from "../pen.ts";
 import { FULL_WIDTH, laySankey, type SankeyLayout, type SankeyLink } from "../sankey-layout.ts";
 import type { Drawing } from "../section.ts";
 
@@ -80,15 +80,9 @@ export class FlowSankey {
     this.#layout = layout;
     const canvas = this.#canvas;
     const height = HEAD + layout.height + FOOT;
-    const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-    const context = canvas.getContext("2d");
-    if (context === null) return;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.#paint(new CanvasPen(context, this.#context.theme.fontFamily), layout, this.#chosen);
+    const pen = penOn(canvas, width, height, this.#context.theme.fontFamily);
+    if (pen === null) return;
+    this.#paint(pen, layout, this.#chosen);
     const chosen = families[Math.max(0, this.#chosen)];
     setAttributes(canvas, {
       "aria-label": `Flow between token groups, ${families.length} families of edges. ${chosen === undefined ? "" : familySentence(chosen)} Arrow keys up and down move over the families.`,
