@@ -19,12 +19,16 @@ export interface PageParts {
   readonly places: readonly Place[];
   /** Make further views and put them into the page, in their order: when there is time for it. */
   readonly later?: readonly (() => Place)[];
+  /** What they wait for, unless it takes long. */
+  readonly before?: Promise<void>;
   /** Topics that every view has to draw to begin with. */
   readonly first: readonly Topic[];
 }
 
 /** Longest wait for a quiet moment, in milliseconds. */
 const QUIET_MS = 500;
+/** Longest wait for what comes before the further views. */
+const BEFORE_MS = 1_000;
 
 /** Calls back in a quiet moment; some browsers cannot tell one, and an exported page is shown there. */
 function whenQuiet(work: () => void): void {
@@ -60,7 +64,9 @@ export class Page {
     this.#seen = new Set(parts.first);
     this.#observer = this.#watchVisibility();
     for (const place of parts.places) this.#add(place);
-    this.#makeLater();
+    this.#main.setAttribute("aria-busy", String(this.#later.length > 0));
+    const long = new Promise<void>((resolve) => setTimeout(resolve, BEFORE_MS));
+    void Promise.race([parts.before, long]).then(() => this.#makeLater());
     onThemeChange(() => {
       context.theme = readTheme();
       context.store.touch("theme");

@@ -29,11 +29,19 @@ export class Panel {
       column.append(view.section.element);
       return { view, title };
     };
-    // Only what shows the first chart is made at once.
+    // Only what shows the first chart is made at once, and nothing else until it does.
+    let goOn = () => {};
+    const charted = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const onChart = () => {
+      context.firstChart();
+      goOn();
+    };
     const places = [
       place(input, new VideoView(context), "Video"),
       place(input, new PromptView(context), "Prompt"),
-      place(results, new AnswerView(context), "Answer"),
+      place(results, new AnswerView(context, onChart), "Answer"),
     ];
     const later = [
       () => place(results, new KnockoutView(context), "Knockout"),
@@ -52,6 +60,7 @@ export class Panel {
       main,
       places,
       later,
+      before: charted,
       first: ["run", "frames", "layers", "experiments", "selection"],
     });
   }

@@ -341,6 +341,28 @@ test("a program that cannot be started is said", async () => {
   await none.dispose();
 });
 
+test("a process started ahead is the one that the next task finds", async () => {
+  const lines: string[] = [];
+  const ahead = new EngineClient({ settings: SETTINGS, program, log: (line) => lines.push(line) });
+  ahead.start();
+  ahead.start();
+  await new Promise((resolve) => setImmediate(resolve));
+  const { pid } = ahead;
+  assert.ok(pid !== undefined);
+  await ahead.run(job("count 1"), () => {});
+  assert.equal(ahead.pid, pid);
+  assert.equal(lines.filter((line) => line.endsWith("started")).length, 1);
+  // Settings that changed still replace it.
+  ahead.configure({ ...SETTINGS, threads: 4 });
+  ahead.start();
+  await ahead.run(job("count 1"), () => {});
+  assert.notEqual(ahead.pid, pid);
+  assert.equal(lines.filter((line) => line.endsWith("started")).length, 2);
+  await ahead.dispose();
+  ahead.start();
+  assert.equal(ahead.pid, undefined);
+});
+
 test("after it is disposed of no process is left, and no run starts", async () => {
   const other = new EngineClient({ settings: SETTINGS, program });
   await other.run(job("count 1"), () => {});

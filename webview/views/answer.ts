@@ -19,10 +19,12 @@ export class AnswerView implements View {
   readonly #context: Context;
   readonly #chart: LayerChart;
   readonly #reading;
-  #drawn = false;
+  /** Called once, when the chart shows its first layer. */
+  #onChart: (() => void) | null;
 
-  constructor(context: Context) {
+  constructor(context: Context, onChart: () => void) {
     this.#context = context;
+    this.#onChart = onChart;
     this.section = new Section(context, "answer", "Answer by layer", {
       evidence: "correlation",
       exports: {
@@ -71,9 +73,9 @@ export class AnswerView implements View {
       ...runRecipe(store),
     ]);
     this.section.refresh();
-    if (this.#drawn || store.layers.every((layer) => layer === undefined)) return;
-    this.#drawn = true;
-    this.#context.firstChart();
+    if (this.#onChart === null || store.layers.every((layer) => layer === undefined)) return;
+    this.#onChart();
+    this.#onChart = null;
   }
 
   #at(layer: number): AnswerReading | undefined {

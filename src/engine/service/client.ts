@@ -90,6 +90,11 @@ export class EngineClient {
     });
   }
 
+  /** Starts the process, unless one runs, so that the next task finds it there. */
+  start(): void {
+    this.#running().catch(IGNORE);
+  }
+
   /**
    * Starts the process and opens a model in it, so that the model's first run need not wait for that.
    *

@@ -46,6 +46,11 @@ export class Analyses {
     },
   ) {}
 
+  /** An analysis is about to come: its engine's process is started while its question is found. */
+  expect(): void {
+    this.parts.link.start();
+  }
+
   /** What was asked last, of any clip. */
   get last(): Subject | undefined {
     return this.#last;

@@ -52,6 +52,7 @@ export class AnalysisCommands {
   /** Analyzes a clip with its known question, or asks for one. */
   async analyze(clicked: unknown): Promise<void> {
     const timeline = new Timeline();
+    this.parts.analyses.expect();
     const subject = await this.#subjectOf(clicked);
     if (subject !== undefined) await this.#start(subject, timeline);
   }

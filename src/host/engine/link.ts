@@ -23,6 +23,8 @@ export interface EngineLink {
   observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void>;
   /** What a job will need. Opens the model. */
   forecast(job: AnalysisJob, signal: AbortSignal): Promise<JobForecast>;
+  /** Starts the process, where none runs: a task is about to come. */
+  start(): void;
   /** Ends the process; the next task starts a new one. */
   restart(): void;
 }

@@ -62,6 +62,10 @@ export class EngineProcess implements EngineLink, vscode.Disposable {
     return this.#client.forecast(job, signal);
   }
 
+  start(): void {
+    this.#client.start();
+  }
+
   /** Starts the process and opens a model ahead of its first run. */
   async warm(folder: string): Promise<void> {
     await this.#client.warm(folder);

@@ -16,7 +16,7 @@ import {
   type WebviewMessage,
 } from "./protocol.ts";
 
-/** Live events are gathered this long before they are posted: few messages, no visible delay. */
+/** Live events are posted this often at most: few messages, no visible delay. */
 const GATHER_MS = 30;
 
 /** What a panel needs from the rest of the extension. */
@@ -39,6 +39,8 @@ export class PanelController implements vscode.Disposable {
   /** Index of the next event to post; null until the webview has asked. */
   #next: number | null = null;
   #timer: NodeJS.Timeout | undefined;
+  /** When events were posted last, as `performance.now()` gives it. */
+  #postedAt = Number.NEGATIVE_INFINITY;
   /** The latest progress that has not been posted. */
   #progress: ProgressEvent | undefined;
   /** View to scroll to once the webview is there. */
@@ -153,13 +155,16 @@ export class PanelController implements vscode.Disposable {
       return;
     }
     if (change.kind === "progress") this.#progress = change.event;
-    this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS);
+    // What comes after a pause goes at once, with what comes in the same turn.
+    const wait = Math.max(0, this.#postedAt + GATHER_MS - performance.now());
+    this.#timer ??= setTimeout(() => this.#flush(), wait);
   }
 
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#next === null) return;
+    this.#postedAt = performance.now();
     const progress = this.#progress;
     this.#progress = undefined;
     // Before the events: the end of a run, among them, takes the progress away.
