@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureInstalled } from "./install.mjs";
+import { paritySummary } from "./parity-summary.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const LAYERS = ["unit", "parity", "host", "panel"];
@@ -62,6 +63,11 @@ async function runLayer(layer, folder) {
   const code = await new Promise((resolve) => child.once("close", resolve));
   clearTimeout(limit);
   const tap = existsSync(report) ? readFileSync(report, "utf8") : "";
+  if (layer === "parity") {
+    for (const line of paritySummary(tap, join(ROOT, "test", "parity", "fixtures"))) {
+      console.log(line);
+    }
+  }
   const passed = counter(tap, "pass");
   const failed = ["fail", "cancelled", "skipped", "todo"].reduce(
     (sum, name) => sum + counter(tap, name),

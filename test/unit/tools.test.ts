@@ -110,3 +110,36 @@ test("the lock file has package.json's versions, for every platform, and no addr
     assert.ok(`node_modules/@esbuild/${platform}` in packages, `${platform}: ${advice}`);
   }
 });
+
+interface Summary {
+  readonly paritySummary: (tap: string, fixtures: string) => string[];
+}
+
+test("the parity layer's largest errors are told by family", async () => {
+  const { paritySummary }: Summary = await import(join(ROOT, "scripts", "parity-summary.mjs"));
+  const fixtures = join(folder, "fixtures");
+  for (const [name, family] of Object.entries({ one: "llava", two: "llava", three: "smolvlm" })) {
+    mkdirSync(join(fixtures, name), { recursive: true });
+    writeFileSync(join(fixtures, name, "config.json"), JSON.stringify({ model_type: family }));
+  }
+  const tap = [
+    "# Subtest: one: every stage",
+    "ok 1 - one: every stage",
+    "# hidden states: 1.5e-6 (of 0.0001)",
+    "# pixels, of 255: 1.0e-5 (of 1.001)",
+    "not ok 2 - two: every stage",
+    "# hidden states: 2.0e-3 (of 0.0001)",
+    "ok 3 - three: every series",
+    "# center: new_score: 4.0e-7 (of 0.0001)",
+    "# center: relative_diff: 4.0e-1 (of 0.02)",
+    "ok 4 - a table of sizes",
+    "ok 5 - elsewhere: the picture",
+    "# hidden states: 9.0e-1 (of 0.0001)",
+  ].join("\n");
+  const lines = paritySummary(tap, fixtures).map((line) => line.trim().split(/ {2,}/));
+  assert.deepEqual(lines.slice(1), [
+    ["pixels", "vision", "hidden states", "attention", "sweeps", "probabilities"],
+    ["llava", "1.0e-5", "-", "2.0e-3", "-", "-", "-"],
+    ["smolvlm", "-", "-", "-", "-", "4.0e-7", "-"],
+  ]);
+});
