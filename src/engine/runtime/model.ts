@@ -22,7 +22,7 @@ import type { Precision } from "../graph/onnx.ts";
 import { towerGraphs } from "../graph/tower.ts";
 import type { EngineSettings } from "../jobs.ts";
 import { keepsHead } from "./budget.ts";
-import { NativeTower, nativeMultiplyAdds } from "./native-tower.ts";
+import { NativeTower, nativeMultiplyAdds, type VisionProgress } from "./native-tower.ts";
 import { measurePace } from "./pace.ts";
 import { poolTokens } from "./pooling.ts";
 import { choosePrecision, chooseProvider } from "./provider.ts";
@@ -53,9 +53,6 @@ interface Computing {
   readonly keepsHead: boolean;
   readonly providerNote: string | undefined;
 }
-
-/** Called after each unit of vision work; throws to stop. */
-export type VisionProgress = (done: number, total: number) => void;
 
 /** A model whose graphs are open: sessions are made once and live until `release`. */
 export class OpenModel {

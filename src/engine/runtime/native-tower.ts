@@ -7,13 +7,15 @@ import {
   tokenGrid,
 } from "../families/spec.ts";
 import { towerGraphs } from "../graph/tower.ts";
-import type { VisionProgress } from "./model.ts";
 import { floats, floatsOf, indices, type OrtTensor, type Session } from "./session.ts";
 
 /** Patches that go through a layer together: bounds the MLP's activations. */
 const PATCHES_TOGETHER = 8192;
 /** What an empty place of a window gets: its weight is then zero. */
 const EMPTY = -3.4028234663852886e38;
+
+/** Called after each unit of a vision tower's work; throws to stop. */
+export type VisionProgress = (done: number, total: number) => void;
 
 /** A vision tower for pictures of any size, with what turns its squares of patches into tokens. */
 export class NativeTower {
