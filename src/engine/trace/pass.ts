@@ -5,14 +5,19 @@ import { floats } from "../runtime/session.ts";
 import { type BranchRows, LayerAttention, type Projected } from "./attend.ts";
 import type { Patch } from "./interventions.ts";
 import type { LayerObserver, LayerState, PassRequest } from "./pass-request.ts";
-import { alikeUntil, layerOf, type PlannedBranch } from "./plan.ts";
+import { alikeUntil, type BranchLayer, layerOf, type PlannedBranch } from "./plan.ts";
 import { gatherBranchRows, gatherRows } from "./rows.ts";
 import { Scratch } from "./scratch.ts";
 
 /** Rows of one branch between layers. */
 interface BranchState {
   readonly plan: PlannedBranch;
-  /** Residual rows of its dirty positions: [dirty, d]; one array for branches that are alike so far. */
+  /**
+   * Memory for the most rows it will ever have. Taken before the first layer: long-lived blocks that
+   * are taken between layers split the room that those layers' large, short-lived ones come back to.
+   */
+  readonly own: Float32Array;
+  /** Residual rows of its dirty positions: [dirty, d]; in the memory of a branch that is alike so far. */
   rows: Float32Array;
 }
 
@@ -76,11 +81,13 @@ class Pass {
     this.#leaders = alikeUntil(branches);
     this.#branches = branches.map((plan) => {
       const dirty = plan.layers[0]?.before.positions ?? new Int32Array();
-      const rows = new Float32Array(dirty.length * this.#width);
+      const own = new Float32Array(mostRows(plan) * this.#width);
+      const rows = own.subarray(0, dirty.length * this.#width);
       gatherRows(embeddings, dirty, this.#width, rows, 0);
       applyPatches(rows, dirty, plan.inputPatches, this.#width);
-      return { plan, rows };
+      return { plan, own, rows };
     });
+    this.#reserve(decoder.headDim);
   }
 
   /** Takes the clean rows and every branch through one layer. */
@@ -128,13 +135,36 @@ class Pass {
     return this.#state(layer, mass, weights, branchWeights);
   }
 
+  /** Takes the working memory of the largest chunk, before any layer runs. */
+  #reserve(headDim: number): void {
+    const rows = this.#leaders.map((_, layer) =>
+      Math.max(...this.#chunks(layer).map((chunk, i) => this.#rowsOf(layer, chunk, i === 0))),
+    );
+    const most = Math.max(this.#length, ...rows);
+    for (const name of ["x", "y"]) this.#scratch.take(name, most * this.#width);
+    for (const name of ["cos", "sin"]) this.#scratch.take(name, most * headDim);
+    this.#scratch.take("context", most * this.#qWidth);
+    for (const chunk of ["first", "further"]) {
+      this.#scratch.take(`q ${chunk}`, most * this.#qWidth);
+      for (const name of ["k", "v"]) this.#scratch.take(`${name} ${chunk}`, most * this.#kWidth);
+    }
+  }
+
+  /** Rows of a chunk that go through a layer's matrices. */
+  #rowsOf(layer: number, chunk: readonly number[], withClean: boolean): number {
+    return chunk.reduce(
+      (sum, b) => sum + layerRows(layerOf(this.#branch(b).plan, layer)),
+      withClean ? this.#length : 0,
+    );
+  }
+
   /** Gives branches that part ways at a layer rows of their own. */
   #part(layer: number): void {
-    const holders = new Set<Float32Array>();
     for (const [b, state] of this.#branches.entries()) {
-      if (this.#leaders[layer]?.[b] !== b) continue;
-      if (holders.has(state.rows)) state.rows = state.rows.slice();
-      holders.add(state.rows);
+      if (this.#leaders[layer]?.[b] !== b || state.rows.buffer === state.own.buffer) continue;
+      const own = state.own.subarray(0, state.rows.length);
+      own.set(state.rows);
+      state.rows = own;
     }
   }
 
@@ -148,11 +178,9 @@ class Pass {
     const chunks: number[][] = [[]];
     let rows = this.#length;
     this.#branches.forEach(({ plan }, b) => {
-      const here = plan.layers[layer];
-      if (here === undefined || here.computed.positions.length === 0) return;
-      if (this.#leaders[layer]?.[b] !== b) return;
-      // At the last layer few rows are computed, from the keys of all that were dirty before it.
-      const count = Math.max(here.before.positions.length, here.computed.positions.length);
+      const here = layerOf(plan, layer);
+      if (here.computed.positions.length === 0 || this.#leaders[layer]?.[b] !== b) return;
+      const count = layerRows(here);
       if (rows + count > this.#request.maxRows && rows > 0) {
         chunks.push([]);
         rows = 0;
@@ -298,8 +326,8 @@ class Pass {
       const state = this.#branch(b);
       const here = layerOf(state.plan, layer);
       const rows = y.subarray(at * width, (at + count) * width);
-      if (state.rows.length === rows.length) state.rows.set(rows);
-      else state.rows = rows.slice();
+      state.rows = state.own.subarray(0, rows.length);
+      state.rows.set(rows);
       applyPatches(state.rows, here.computed.positions, here.patches, width);
       for (const same of this.#alike(layer, b)) this.#branch(same).rows = state.rows;
       at += count;
@@ -359,6 +387,19 @@ class Pass {
     if (sessions === undefined) throw new Error(`there is no layer ${layer}`);
     return sessions;
   }
+}
+
+/**
+ * Rows of a branch that go through a layer's matrices. At the last layer few are computed, from the
+ * keys of all that were dirty before it.
+ */
+function layerRows({ before, computed }: BranchLayer): number {
+  return Math.max(before.positions.length, computed.positions.length);
+}
+
+/** The most rows that a branch holds between layers. */
+function mostRows({ layers }: PlannedBranch): number {
+  return layers.reduce((most, layer) => Math.max(most, layerRows(layer)), 0);
 }
 
 /** Sets or adds to rows; `positions` are those of the rows. */
