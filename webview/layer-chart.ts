@@ -15,7 +15,7 @@ import { layerStep } from "./layer-step.ts";
 import { drawLineFigure, type PlotGeometry } from "./line-drawing.ts";
 import { type LineFigure, type LineSeries, sentence, tickText } from "./line-figure.ts";
 import type { Drawing } from "./section.ts";
-import { alpha, DASHES, SHAPES } from "./theme.ts";
+import { alpha, chartFont, DASHES, SHAPES } from "./theme.ts";
 
 Chart.register(LineController, LineElement, PointElement, LinearScale, Filler);
 
@@ -87,7 +87,7 @@ export class LayerChart {
       x.max = Math.max(2, figure.layers);
       x.grid = { color: theme.grid, drawTicks: false };
       x.border = { color: theme.border };
-      Object.assign(x.ticks ?? {}, { color: theme.muted, font: this.#font() });
+      Object.assign(x.ticks ?? {}, { color: theme.muted, font: chartFont(theme) });
     }
     if (y !== undefined) {
       Object.assign(y, {
@@ -104,7 +104,7 @@ export class LayerChart {
       y.border = { display: false };
       Object.assign(y.ticks ?? {}, {
         color: theme.muted,
-        font: this.#font(),
+        font: chartFont(theme),
         callback: (value: number | string) => tickText(figure.format(Number(value))),
       });
     }
@@ -182,11 +182,6 @@ export class LayerChart {
       tension: 0,
       spanGaps: false,
     };
-  }
-
-  #font() {
-    const { theme } = this.#context;
-    return { family: theme.fontFamily, size: Math.round(theme.fontSize * 0.85) };
   }
 
   #configuration(): ChartConfiguration<"line", Point[]> {

@@ -59,6 +59,9 @@ function phrase(key: string, value: unknown): string {
   if ((key === "from" || key === "to") && Array.isArray(value)) {
     return `${key} ${value.length} positions`;
   }
+  if (key === "cuts" && Array.isArray(value)) {
+    return `cuts: ${value.length === 0 ? "none" : value.map(cutText).join(", ")}`;
+  }
   const flat = Array.isArray(value) && value.every((item) => typeof item !== "object");
   const text = flat
     ? value.join(", ")
@@ -66,6 +69,12 @@ function phrase(key: string, value: unknown): string {
       ? JSON.stringify(value)
       : String(value);
   return `${name} ${text.length > MAX_PHRASE ? `${text.slice(0, MAX_PHRASE)}…` : text}`;
+}
+
+/** A named cut between token groups: "video -/-> last in layers 3-9". */
+function cutText(cut: unknown): string {
+  const { name, layers } = (cut ?? {}) as { readonly name?: unknown; readonly layers?: unknown };
+  return `${name}${isPair(layers) ? ` in layers ${layers[0] + 1}-${layers[1] + 1}` : ""}`;
 }
 
 /** Half-open 0-based layer ranges for people: "layers 3-9 and 12". */

@@ -11,7 +11,7 @@ import {
   type ScatterSeries,
 } from "./scatter-figure.ts";
 import type { Drawing } from "./section.ts";
-import { alpha, DASHES, SHAPES } from "./theme.ts";
+import { alpha, chartFont, DASHES, SHAPES } from "./theme.ts";
 
 Chart.register(ScatterController, PointElement, LineElement, LinearScale);
 
@@ -127,9 +127,10 @@ export class ScatterChart {
     Object.assign(axis, {
       min,
       max,
-      title: { display: true, text: label, color: theme.muted },
+      title: { display: true, text: label, color: theme.muted, font: chartFont(theme) },
       ticks: {
         color: theme.muted,
+        font: chartFont(theme),
         stepSize: SCATTER_STEP,
         maxRotation: 0,
         callback: (value: number | string) => figure.format(Number(value)).replace(".0 %", " %"),

@@ -53,6 +53,11 @@ export function onThemeChange(callback: () => void): void {
   observer.observe(document.body, { attributes: true, attributeFilter: ["class"] });
 }
 
+/** Font of a chart's ticks and titles. */
+export function chartFont({ fontFamily, fontSize }: Theme): { family: string; size: number } {
+  return { family: fontFamily, size: Math.round(fontSize * 0.85) };
+}
+
 /** Whether motion should be kept away: the system's wish or VS Code's own setting. */
 export function reducedMotion(): boolean {
   return (

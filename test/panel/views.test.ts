@@ -166,7 +166,7 @@ test("one head at a time can be knocked out from the matrix, and its result is t
     layers: [4, 4],
   });
   const text = await seen(page.locator("#view-attention .note").last());
-  assert.match(text, /Head 3, layer 5: .*cut: answer's probability -10\.0 % \(cause\)/);
+  assert.match(text, /Head 3, layer 5: .*cut: answer's probability −10\.0 % \(cause\)/);
 });
 
 test("the flow map's stages are those the sweep's numbers give", async () => {

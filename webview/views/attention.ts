@@ -28,6 +28,9 @@ export class AttentionView implements View {
   readonly #missing = el("div", { class: "empty" });
   readonly #rowPart = el("div", { class: "stack" });
   readonly #head;
+  readonly #readHeads = button("Read every head", () => void this.#ask(this.#position), {
+    label: "Read this token's attention head by head",
+  });
   readonly #scale;
   readonly #scaleText = el("p", { class: "note" });
   #weights: ReturnType<typeof attentionRow>;
@@ -72,6 +75,7 @@ export class AttentionView implements View {
         "div",
         { class: "controls" },
         this.#head.element,
+        this.#readHeads,
         this.#branch.element,
         this.#scale.element,
       ),
@@ -135,6 +139,9 @@ export class AttentionView implements View {
     const { store } = this.#context;
     const heads = hasAttention(store.layers, query, true) ? (store.run?.model.heads ?? 0) : 0;
     show(this.#head.element, heads > 0);
+    // What was read for all tokens at once is the mean over heads.
+    show(this.#readHeads, heads === 0 && this.#context.identity?.readOnly === null);
+    this.#readHeads.disabled = this.#asked;
     this.#head.setChoices(
       [
         { value: "", text: "mean of all" },
@@ -262,6 +269,7 @@ export class AttentionView implements View {
 
   async #ask(query: number): Promise<void> {
     this.#asked = true;
+    this.#readHeads.disabled = true;
     this.#renderMissing(query);
     try {
       const observations = { lens: false, mass: true, attention: [query], headAveraged: false };

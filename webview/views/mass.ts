@@ -2,7 +2,7 @@ import { massByHead, meanMass } from "../../src/runs/mass.ts";
 import { crossFrameMass, massGroups } from "../attention-index.ts";
 import type { Context } from "../context.ts";
 import { button, dropdown } from "../controls.ts";
-import { el, percent, setText, show } from "../dom.ts";
+import { change, el, percent, setText, show } from "../dom.ts";
 import { LayerChart } from "../layer-chart.ts";
 import type { LineSeries } from "../line-figure.ts";
 import { MatrixChart } from "../matrix-chart.ts";
@@ -170,7 +170,7 @@ export class MassPart {
       for (const series of experiment.series.values()) {
         const result = series.byLayer.get(layer);
         if (result?.detail?.head !== this.#head) continue;
-        return `${told}; cut: answer's probability ${result.relative_diff.toFixed(1)} % (cause)`;
+        return `${told}; cut: answer's probability ${change(result.relative_diff)} (cause)`;
       }
     }
     return told;

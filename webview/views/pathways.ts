@@ -38,6 +38,7 @@ export class PathwaysView implements View {
   readonly #share = el("p");
   readonly #bars = el("div");
   readonly #scatter: ScatterChart;
+  readonly #curve = el("div", { class: "stack" });
   readonly #readOnly = el("p", { class: "note" });
   #ranges: NamedRanges | null = null;
   /** The search whose finding the sliders have been set to. */
@@ -64,14 +65,14 @@ export class PathwaysView implements View {
       sliders.append(slider.element);
     }
     this.#scatter = new ScatterChart(context, 240);
+    this.#curve.append(el("h3", {}, "Edges left and probability kept"), this.#scatter.element);
     this.#result.append(this.#share, this.#bars);
     this.section.body.append(
       this.#readOnly,
       sliders,
       this.#result,
       this.#finder.element,
-      el("h3", {}, "Edges left and probability kept"),
-      this.#scatter.element,
+      this.#curve,
     );
   }
 
@@ -209,6 +210,7 @@ export class PathwaysView implements View {
         "Probability of the clean answer",
       ),
     );
+    show(this.#curve, trials.length > 0);
     const search = searchesOf(store).at(-1);
     const keepShare = search === undefined ? undefined : Number(search.recipe.keepShare);
     this.#scatter.render(pathwayFigure(trials, keepShare, (chosen) => this.#choose(chosen)));

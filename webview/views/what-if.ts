@@ -77,7 +77,7 @@ export class WhatIfView implements View {
       this.#form.append(
         el(
           "div",
-          { class: "controls" },
+          { class: "controls cut-end" },
           this.#groups[end].element,
           this.#addChosen[end],
           this.#texts[end],

@@ -59,6 +59,18 @@ export class PanelReader {
     return section;
   }
 
+  /** Chooses the layer that all views show, 0-based. */
+  async setLayer(layer: number): Promise<void> {
+    await this.frame.locator(".layer-control input").fill(String(layer + 1));
+  }
+
+  /** Chooses in one of a view's dropdowns, by what stands before it. */
+  async choose(view: string, label: string, option: string): Promise<void> {
+    const field = this.view(view).locator("label.field", { hasText: label }).first();
+    await field.locator("vscode-dropdown").click();
+    await field.getByRole("option", { name: option, exact: true }).click();
+  }
+
   /** A view's figures as its table shows them, header first. */
   async table(view: string): Promise<string[][]> {
     await this.lookAt(view);
