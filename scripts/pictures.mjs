@@ -1,33 +1,29 @@
 // Takes the README's pictures of the panel in a real VS Code: node scripts/pictures.mjs.
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { register } from "tsx/esm/api";
 
 register();
 const { ROOT } = await import("./code-server.ts");
 const { makeWorkspace, VSCodeWindow } = await import("../test/host/support/window.ts");
 const { PanelReader } = await import("../test/host/support/panel.ts");
+const { runFiles } = await import("../test/host/support/run-files.ts");
 const { buildExtension } = await import("../test/host/support/build.ts");
 
-/** Themes by the names that VS Code's theme picker shows. */
+const CLIP = "moving-direction-1.mp4";
+/** Themes by the names that VS Code's theme picker shows; the views are pictured in the last. */
 const THEMES = {
   light: "Light Modern",
   "high-contrast": "Dark High Contrast",
   dark: "Dark Modern",
 };
-/** Views further down, pictured in the last theme. */
-const VIEWS = ["knockout", "lens", "attention", "flow-map", "pathways"];
 const SIZE = { width: 1600, height: 1000 };
-/** Tall enough for the longest view as a whole. */
-const VIEW_SIZE = { width: 1600, height: 2200 };
-/** Tall enough for a comparison down to its flow map. */
-const COMPARE_HEIGHT = 1900;
-/** Layers that the pictured pathway keeps, by what the extension asks for. */
-const PATHWAY = [
-  ["3-6", "cross-frame"],
-  ["3-8", "video → question"],
-  ["7-9", "question → last"],
-];
+/** Tall enough for the longest view, and for a comparison, as a whole. */
+const VIEW_SIZE = { width: 1600, height: 2700 };
+/** The cut that the pictured "what if" draws. */
+const CUT = { from: "video", to: "question", name: "the question does not see the video" };
+/** An open-ended question for the picture of generated text. */
+const OPEN_QUESTION = "Which way does the red circle go?";
 /** Until hovers, animations and a change of theme have settled. */
 const SETTLE_MS = 1_500;
 const folder = join(ROOT, "media", "pictures");
@@ -35,60 +31,88 @@ mkdirSync(folder, { recursive: true });
 
 buildExtension();
 const window = await VSCodeWindow.open(makeWorkspace(), {}, SIZE);
+const panel = new PanelReader(window.panel());
+
+/** Waits until nothing moves, with the pointer where it shows nothing. */
+async function settle() {
+  await window.page.mouse.move(SIZE.width - 5, 5);
+  await window.page.waitForTimeout(SETTLE_MS);
+}
+
+/** Pictures a view, or a part of it, as a whole. */
+async function picture(view, name = view, part = undefined) {
+  const section = await panel.lookAt(view);
+  const pictured = part === undefined ? section : section.locator(part).first();
+  await pictured.scrollIntoViewIfNeeded();
+  await settle();
+  await pictured.screenshot({ path: join(folder, `view-${name}.png`) });
+}
+
+async function setTheme(theme) {
+  await window.command("Preferences: Color Theme");
+  // The picker previews what is focused: wait for the list, narrow it, choose the row itself.
+  await window.page.locator(".quick-input-list:visible .monaco-list-row").first().waitFor();
+  await window.page.waitForTimeout(SETTLE_MS);
+  await window.quickInput.fill(theme);
+  await window.page.waitForTimeout(SETTLE_MS);
+  await window.pick(theme);
+  await settle();
+}
+
 try {
-  await window.chooseFromMenu(window.file("moving-direction-1.mp4"), "Analyze Information Flow");
-  const panel = new PanelReader(window.panel());
+  await window.chooseFromMenu(window.file(CLIP), "Analyze Information Flow");
   await panel.waitForStatus("Finished in");
   for (const [name, theme] of Object.entries(THEMES)) {
-    await window.command("Preferences: Color Theme");
-    // The picker previews what is focused: wait for the list, narrow it, choose the row itself.
-    await window.page.locator(".quick-input-list:visible .monaco-list-row").first().waitFor();
-    await window.page.waitForTimeout(SETTLE_MS);
-    await window.quickInput.fill(theme);
-    await window.page.waitForTimeout(SETTLE_MS);
-    await window.pick(theme);
-    await window.page.mouse.move(SIZE.width - 5, SIZE.height / 2);
-    await window.page.waitForTimeout(SETTLE_MS);
+    await setTheme(theme);
     await window.page.screenshot({ path: join(folder, `panel-${name}.png`) });
   }
-  // The paper's ranges, scaled to the model, so that the pathways view has a result to show.
-  await window.command("Flowprobe: Effective Pathways");
-  for (const [range, asked] of PATHWAY) await window.answer(range, asked);
-  await panel.frame.locator("#view-pathways").getByText("edges left").first().waitFor();
-  await window.page.waitForTimeout(4 * SETTLE_MS);
+
   await window.page.setViewportSize(VIEW_SIZE);
-  for (const view of VIEWS) {
-    const section = panel.frame.locator(`#view-${view}`);
-    if (!(await section.isVisible())) continue;
-    await section.scrollIntoViewIfNeeded();
-    await window.page.waitForTimeout(SETTLE_MS);
-    await section.screenshot({ path: join(folder, `view-${view}.png`) });
-  }
-  // The detected stages as a Sankey, and the same clip with its frames reversed beside it.
-  const sankey = panel.frame
-    .locator("#view-flow-map .stack")
-    .filter({ has: panel.frame.locator(".sankey") });
-  await sankey.scrollIntoViewIfNeeded();
-  await window.page.waitForTimeout(SETTLE_MS);
-  await sankey.screenshot({ path: join(folder, "view-sankey.png") });
-  await window.page.setViewportSize(SIZE);
-  await window.chooseFromMenu(
-    window.file("moving-direction-1.mp4"),
-    "Analyze a Counterfactual Clip",
-  );
+  await picture("answer");
+  await picture("knockout");
+  await picture("lens");
+  await panel.setLayer(6);
+  await picture("attention");
+  await picture("flow-map");
+  await picture("flow-map", "sankey", ".stack:has(.sankey)");
+  await (await panel.lookAt("pathways")).getByText("Find for me").click();
+  await panel.view("pathways").locator(".finder", { hasText: "Found:" }).waitFor();
+  await picture("pathways");
+  await panel.lookAt("what-if");
+  await panel.choose("what-if", "Cut off these tokens", CUT.from);
+  await panel.choose("what-if", "from being read by these", CUT.to);
+  const name = panel.view("what-if").locator("vscode-text-field").nth(1);
+  await name.locator("input").fill(CUT.name);
+  await panel.view("what-if").getByRole("button", { name: "Run this cut" }).click();
+  await panel.view("what-if").locator("article").waitFor();
+  await picture("what-if");
+
+  // The same clip with its frames reversed, beside it as filmed.
+  await window.chooseFromMenu(window.file(CLIP), "Analyze a Counterfactual Clip");
   await window.pick("Reversed");
-  await panel.frame.locator(".badge").getByText("reversed").waitFor();
+  await panel.frame.locator(".head .badge", { hasText: "reversed" }).waitFor();
   await panel.waitForStatus("Finished in");
+  await window.command("View: Close All Editors");
   await window.command("Flowprobe: Compare Runs");
-  // Both runs of the clip are listed; the one in front is chosen already.
-  const rows = window.page.locator(".quick-input-list:visible .monaco-list-row");
-  await rows.nth(1).waitFor();
-  await window.page.locator(".quick-input-widget .quick-input-check-all").click();
-  await window.page.keyboard.press("Enter");
-  await window.page.setViewportSize({ width: SIZE.width, height: COMPARE_HEIGHT });
-  await panel.frame.locator("#view-compare-flow-map").waitFor();
-  await window.page.waitForTimeout(4 * SETTLE_MS);
+  await window.pickSeveral(
+    ...runFiles(window.workspace).map((file) => basename(file, ".flow.jsonl")),
+  );
+  await panel.view("compare-answer").waitFor();
+  await settle();
   await panel.frame.locator("#compare").screenshot({ path: join(folder, "view-compare.png") });
+
+  await window.command("View: Close All Editors");
+  await window.chooseFromMenu(window.file(CLIP), "Ask a Question About This Video");
+  await window.answer(OPEN_QUESTION, "Question");
+  await window.answer("", "Options");
+  await window.answer("", "Right answer");
+  await panel.waitForStatus("Finished in");
+  await panel.lookAt("generation");
+  await panel.choose("generation", "Cut", "question");
+  await panel.choose("generation", "off", "last");
+  await panel.view("generation").getByRole("button", { name: "Generate" }).click();
+  await panel.view("generation").locator("article").nth(1).waitFor();
+  await picture("generation");
 } finally {
   await window.close();
 }
