@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { appendFile, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as vscode from "vscode";
-import { COMMANDS, RUN_EDITOR_TYPE } from "../../../src/host/ids.ts";
+import { COMMANDS, RUN_EDITOR_TYPE, SETTINGS, SETTINGS_SECTION } from "../../../src/host/ids.ts";
 import type { RunEvent } from "../../../src/runs/events.ts";
 import { RUN_FILE_SUFFIX, readRunFile } from "../../../src/runs/file.ts";
 import { type InsideTest, until } from "./harness.ts";
@@ -88,6 +88,37 @@ export const runTests: readonly InsideTest[] = [
         const { events } = await readRunFile(file);
         const last = events.findLast(({ type }) => type === "run.finished");
         assert.ok(last?.type === "run.finished" && last.status === "done", file);
+      }
+    },
+  },
+  {
+    name: "a new engine process starts with the video features that an earlier one kept",
+    run: async () => {
+      const analyze = () =>
+        newRun(() =>
+          vscode.commands.executeCommand(COMMANDS.analyze, clip("action-antonym-1.mp4")),
+        );
+      const first = await readRunFile(await analyze());
+      const settings = vscode.workspace.getConfiguration(SETTINGS_SECTION);
+      const { Global } = vscode.ConfigurationTarget;
+      // Settings of the engine are a process's own.
+      await settings.update(SETTINGS.threads, 1, Global);
+      try {
+        const second = await readRunFile(await analyze());
+        const cached = [first, second].map(({ events }) =>
+          events.flatMap((event) =>
+            event.type === "run.started" ? [event.video.featuresCached] : [],
+          ),
+        );
+        assert.deepEqual(cached, [[undefined], [true]]);
+        const answers = [first, second].map(({ events }) =>
+          events.flatMap((event) => (event.type === "answer" ? [event.answer.probability] : [])),
+        );
+        const [before = [], after = []] = answers;
+        assert.equal(before.length, 1);
+        assert.ok(Math.abs((before[0] ?? 0) - (after[0] ?? 1)) < 1e-5, JSON.stringify(answers));
+      } finally {
+        await settings.update(SETTINGS.threads, undefined, Global);
       }
     },
   },
