@@ -5,8 +5,7 @@ import type {
   SaveRequest,
 } from "../src/host/panel/protocol.ts";
 import type { FrameImages } from "./frame-images.ts";
-import type { Section } from "./section.ts";
-import type { Selection, Topic } from "./selection.ts";
+import type { Selection } from "./selection.ts";
 import type { Store } from "./store.ts";
 import type { Theme } from "./theme.ts";
 
@@ -36,14 +35,4 @@ export interface Context extends DrawContext {
     name: N,
     params: PanelRequests[N]["params"],
   ): Promise<PanelRequests[N]["result"]>;
-}
-
-/** One view of a panel. */
-export interface View {
-  readonly id: string;
-  readonly section: Section;
-  /** Whether there is, or could be asked for, anything to show. */
-  available(): boolean;
-  /** Draws what changed; called at most once a frame, and only while the view is on screen. */
-  render(changed: ReadonlySet<Topic>): void;
 }

@@ -1,5 +1,6 @@
-import type { DrawContext, View } from "./context.ts";
+import type { DrawContext } from "./context.ts";
 import { show } from "./dom.ts";
+import type { View } from "./section.ts";
 import type { Topic } from "./selection.ts";
 import { onThemeChange, readTheme } from "./theme.ts";
 import type { LayerBar } from "./views/layer-bar.ts";

@@ -1,7 +1,8 @@
 import type { PanelView } from "../src/host/panel/protocol.ts";
-import type { Context, View } from "./context.ts";
+import type { Context } from "./context.ts";
 import { el } from "./dom.ts";
 import { Page, type Place } from "./page.ts";
+import type { View } from "./section.ts";
 import { AnswerView } from "./views/answer.ts";
 import { AttentionView } from "./views/attention.ts";
 import { FlowMapView } from "./views/flow-map.ts";

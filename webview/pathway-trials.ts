@@ -8,7 +8,7 @@ import {
   rangesOf,
   TRIED_SERIES,
 } from "../src/runs/pathways.ts";
-import { percent, visibleToken } from "./dom.ts";
+import { layerRange, percent, visibleToken } from "./dom.ts";
 import type { BranchResult, ExperimentState, Store } from "./store.ts";
 
 export type Family = keyof NamedRanges;
@@ -78,7 +78,7 @@ function chosenTrial({ series, recipe }: ExperimentState): Trial | undefined {
 
 /** Layers for people, counted from 1. */
 export function rangeText(range: LayerRange | null): string {
-  return range === null ? "none" : `${range[0] + 1}-${range[1] + 1}`;
+  return range === null ? "none" : layerRange([range[0], range[1] + 1]);
 }
 
 /** A pathway in words: "cross-frame 3-6, video → question none, question → last 7-9". */

@@ -1,6 +1,6 @@
 import type { LayerRange } from "../src/engine/jobs.ts";
 import { checkbox } from "./controls.ts";
-import { el, setText } from "./dom.ts";
+import { el, layerRange, setText } from "./dom.ts";
 
 /**
  * A range of layers set by two thumbs, 1-based on screen. With a box to tick the range can be none
@@ -97,6 +97,6 @@ export class RangeSlider {
     this.#bar.style.left = `${((low - 1) / span) * 100}%`;
     this.#bar.style.right = `${100 - ((high - 1) / span) * 100}%`;
     this.element.classList.toggle("off", !this.#on);
-    setText(this.#text, this.#on ? `${low}-${high}` : "none");
+    setText(this.#text, this.#on ? layerRange([low - 1, high]) : "none");
   }
 }

@@ -2,6 +2,7 @@ import type { DrawContext } from "./context.ts";
 import { button } from "./controls.ts";
 import { el, fill, setText, show, uniqueId } from "./dom.ts";
 import { CanvasPen, type Pen, SvgPen } from "./pen.ts";
+import type { Topic } from "./selection.ts";
 import { csv, type DataTable, tableElement } from "./table.ts";
 
 /** Whether a view shows what an answer depends on, or only what goes along with it. */
@@ -203,4 +204,14 @@ async function pngOf(drawing: Drawing, background: string, family: string): Prom
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
   if (blob === null) throw new Error("the picture is too large to save as PNG");
   return await blob.arrayBuffer();
+}
+
+/** One view of a panel. */
+export interface View {
+  readonly id: string;
+  readonly section: Section;
+  /** Whether there is, or could be asked for, anything to show. */
+  available(): boolean;
+  /** Draws what changed; called at most once a frame, and only while the view is on screen. */
+  render(changed: ReadonlySet<Topic>): void;
 }

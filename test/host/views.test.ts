@@ -272,8 +272,11 @@ function sliderTexts(
     "crossFrame" | "videoToQuestion" | "questionToLast"
   >,
 ): string[] {
-  const text = (range: readonly [number, number] | null) =>
-    range === null ? "none" : `${range[0] + 1}-${range[1] + 1}`;
+  const text = (range: readonly [number, number] | null) => {
+    if (range === null) return "none";
+    const [first, last] = range;
+    return first === last ? `${first + 1}` : `${first + 1}-${last + 1}`;
+  };
   return [
     `cross-frame ${text(found.crossFrame)}`,
     `video → question ${text(found.videoToQuestion)}`,

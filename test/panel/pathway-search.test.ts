@@ -35,8 +35,11 @@ before(async () => {
 after(() => browser.stop());
 
 const view = (page: Page) => page.locator("#view-pathways");
-const text = (range: unknown) =>
-  Array.isArray(range) ? `${Number(range[0]) + 1}-${Number(range[1]) + 1}` : "none";
+const text = (range: unknown) => {
+  if (!Array.isArray(range)) return "none";
+  const [first, last] = range.map(Number) as [number, number];
+  return first === last ? `${first + 1}` : `${first + 1}-${last + 1}`;
+};
 /** What the three sliders show. */
 const sliders = (page: Page) => view(page).locator(".range-text").allInnerTexts();
 const shownRanges = (ranges: object) => {

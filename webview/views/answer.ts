@@ -1,11 +1,11 @@
 import type { AnswerReading } from "../../src/runs/events.ts";
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { radios } from "../controls.ts";
 import { percent, visibleToken } from "../dom.ts";
 import { LayerChart } from "../layer-chart.ts";
 import { figureTable, type LineFigure, type LineSeries } from "../line-figure.ts";
 import { runRecipe } from "../recipe.ts";
-import { Section } from "../section.ts";
+import { Section, type View } from "../section.ts";
 import type { Topic } from "../store.ts";
 
 const TOP_SHOWN = 5;

@@ -1,12 +1,12 @@
 import { cellOf } from "../../src/runs/grid.ts";
 import { attentionRow, hasAttention } from "../attention-index.ts";
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { button, dropdown, radios } from "../controls.ts";
 import { el, fill, percent, setText, show } from "../dom.ts";
 import { FrameStrip, type Overlay } from "../frame-strip.ts";
 import { MatrixChart, type MatrixFigure, matrixTable } from "../matrix-chart.ts";
 import { runRecipe } from "../recipe.ts";
-import { Section } from "../section.ts";
+import { Section, type View } from "../section.ts";
 import type { ObservedBranch, Topic } from "../store.ts";
 import { heat } from "../theme.ts";
 import { MassPart } from "./mass.ts";

@@ -1,4 +1,4 @@
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { radios } from "../controls.ts";
 import { change, el, fill, onWidth, setAttributes, setText, show, visibleToken } from "../dom.ts";
 import {
@@ -12,7 +12,7 @@ import {
 import { layerStep } from "../layer-step.ts";
 import { type Pen, penOn } from "../pen.ts";
 import { experimentRecipe, runRecipe } from "../recipe.ts";
-import { type Drawing, Section } from "../section.ts";
+import { type Drawing, Section, type View } from "../section.ts";
 import { stacked } from "../stacked.ts";
 import type { Topic } from "../store.ts";
 import { FlowSankey } from "./flow-sankey.ts";

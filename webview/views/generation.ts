@@ -1,9 +1,9 @@
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { button, dropdown } from "../controls.ts";
 import { el, fill, percent, show, visibleToken } from "../dom.ts";
 import { RangeSlider } from "../range-slider.ts";
 import { experimentRecipe, runRecipe } from "../recipe.ts";
-import { Section } from "../section.ts";
+import { Section, type View } from "../section.ts";
 import type { GenerationState, Topic } from "../store.ts";
 import { heat } from "../theme.ts";
 

@@ -1,10 +1,10 @@
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { dropdown, radios } from "../controls.ts";
 import { change, el, fill, percent, show, visibleToken } from "../dom.ts";
 import { LayerChart } from "../layer-chart.ts";
 import { figureTable, type LineFigure } from "../line-figure.ts";
 import { experimentRecipe, layersText, runRecipe } from "../recipe.ts";
-import { Section } from "../section.ts";
+import { Section, type View } from "../section.ts";
 import type { BranchResult, ExperimentState, SeriesState, Topic } from "../store.ts";
 
 /** Whose probability a change is taken of. */

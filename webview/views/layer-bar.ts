@@ -1,6 +1,7 @@
-import type { DrawContext, View } from "../context.ts";
+import type { DrawContext } from "../context.ts";
 import { button, slider } from "../controls.ts";
 import { el, fill, setText, show } from "../dom.ts";
+import type { View } from "../section.ts";
 import type { Topic } from "../selection.ts";
 import { reducedMotion } from "../theme.ts";
 

@@ -1,5 +1,5 @@
 import { parseWords, SPATIAL_WORDS, TEMPORAL_WORDS } from "../../src/runs/words.ts";
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { button, dropdown, textField } from "../controls.ts";
 import { el, fill, percent, show } from "../dom.ts";
 import { FrameStrip, type Overlay } from "../frame-strip.ts";
@@ -7,7 +7,7 @@ import { LayerChart } from "../layer-chart.ts";
 import { LensIndex, type LensLayer } from "../lens-index.ts";
 import type { LineFigure } from "../line-figure.ts";
 import { runRecipe } from "../recipe.ts";
-import { Section } from "../section.ts";
+import { Section, type View } from "../section.ts";
 import type { Topic } from "../store.ts";
 import { wordFrequency } from "../word-frequency.ts";
 import { LensSearch } from "./lens-search.ts";

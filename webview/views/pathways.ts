@@ -2,7 +2,7 @@ import { DEFAULT_RANDOM_SEED } from "../../src/engine/experiments/presets.ts";
 import type { ExperimentRequest, LayerRange } from "../../src/engine/jobs.ts";
 import type { NamedRanges } from "../../src/runs/pathways.ts";
 import { bars } from "../bars.ts";
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { el, fill, percent, setText, show } from "../dom.ts";
 import { pathwayFigure } from "../pathway-figure.ts";
 import {
@@ -16,7 +16,7 @@ import {
 import { RangeSlider } from "../range-slider.ts";
 import { runRecipe } from "../recipe.ts";
 import { ScatterChart } from "../scatter-chart.ts";
-import { Section } from "../section.ts";
+import { Section, type View } from "../section.ts";
 import type { Topic } from "../store.ts";
 import { PathwayFinder } from "./pathway-finder.ts";
 

@@ -1,8 +1,8 @@
 import { gridInWords } from "../../src/runs/grid.ts";
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { el, fill, setText, visibleToken } from "../dom.ts";
 import { GROUP_KINDS, type PromptPosition } from "../prompt-map.ts";
-import { Section } from "../section.ts";
+import { Section, type View } from "../section.ts";
 import type { Topic } from "../store.ts";
 import { describePosition, KIND_NAMES } from "./token-text.ts";
 

@@ -1,9 +1,9 @@
 import type { RunVideo } from "../../src/runs/events.ts";
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { button } from "../controls.ts";
 import { el, fill, onWidth, setAttributes, setText, show } from "../dom.ts";
 import { FrameStrip } from "../frame-strip.ts";
-import { Section } from "../section.ts";
+import { Section, type View } from "../section.ts";
 import type { Topic } from "../store.ts";
 import { reducedMotion } from "../theme.ts";
 import { describeVideoToken } from "./token-text.ts";

@@ -1,10 +1,10 @@
 import { bars } from "../bars.ts";
-import type { Context, View } from "../context.ts";
+import type { Context } from "../context.ts";
 import { button, checkbox, dropdown, textField } from "../controls.ts";
 import { change, el, fill, percent, setText, show, visibleToken } from "../dom.ts";
 import { RangeSlider } from "../range-slider.ts";
 import { layersText, runRecipe } from "../recipe.ts";
-import { type Drawing, Section } from "../section.ts";
+import { type Drawing, Section, type View } from "../section.ts";
 import type { BranchResult, Topic } from "../store.ts";
 import { positionsText } from "./position-set.ts";
 

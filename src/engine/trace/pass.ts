@@ -127,7 +127,10 @@ class Pass {
         }
       }
       const done = await this.#finish(layer, chunk, parts, context);
-      if (withClean) next = done.slice(0, this.#length * this.#width);
+      if (withClean) {
+        next = this.#scratch.take(`hidden ${layer % 2}`, this.#length * this.#width);
+        next.set(done.subarray(0, next.length));
+      }
       this.#request.progress?.(layer, (index + 1) / chunks.length);
     }
     if (next === undefined) throw new Error("a layer has at least the clean rows");
@@ -142,6 +145,9 @@ class Pass {
     );
     const most = Math.max(this.#length, ...rows);
     for (const name of ["x", "y"]) this.#scratch.take(name, most * this.#width);
+    for (const parity of [0, 1]) {
+      this.#scratch.take(`hidden ${parity}`, this.#length * this.#width);
+    }
     for (const name of ["cos", "sin"]) this.#scratch.take(name, most * headDim);
     this.#scratch.take("context", most * this.#qWidth);
     for (const chunk of ["first", "further"]) {

@@ -3,12 +3,11 @@ import {
   compareAnswers,
   usualSubject,
 } from "../../../src/runs/comparison/compare.ts";
-import type { View } from "../../context.ts";
 import { dropdown, radios } from "../../controls.ts";
 import { el, percent, show } from "../../dom.ts";
 import { LayerChart } from "../../layer-chart.ts";
 import type { LineFigure } from "../../line-figure.ts";
-import { Section } from "../../section.ts";
+import { Section, type View } from "../../section.ts";
 import type { Topic } from "../../selection.ts";
 import { stacked } from "../../stacked.ts";
 import type { DataTable } from "../../table.ts";

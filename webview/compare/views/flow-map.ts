@@ -1,9 +1,8 @@
 import type { ComparedSeries } from "../../../src/runs/comparison/compare.ts";
-import type { View } from "../../context.ts";
 import { dropdown } from "../../controls.ts";
 import { el, setText, show } from "../../dom.ts";
 import { MatrixChart, type MatrixFigure, matrixTable } from "../../matrix-chart.ts";
-import { Section } from "../../section.ts";
+import { Section, type View } from "../../section.ts";
 import type { Topic } from "../../selection.ts";
 import { type CompareContext, compareRecipe, points } from "../compare-context.ts";
 import { sweepsOf } from "./knockout.ts";

@@ -1,8 +1,7 @@
 import { type ComparedSeries, compareSweeps } from "../../../src/runs/comparison/compare.ts";
-import type { View } from "../../context.ts";
 import { radios } from "../../controls.ts";
 import { change, el, show } from "../../dom.ts";
-import { Section } from "../../section.ts";
+import { Section, type View } from "../../section.ts";
 import type { Topic } from "../../selection.ts";
 import { type CompareContext, compareRecipe, points } from "../compare-context.ts";
 import { MissingNote } from "../missing-note.ts";

@@ -1,8 +1,7 @@
 import { type ComparedWords, compareWords, wordLists } from "../../../src/runs/comparison/words.ts";
-import type { View } from "../../context.ts";
 import { textField } from "../../controls.ts";
 import { el, percent, show } from "../../dom.ts";
-import { Section } from "../../section.ts";
+import { Section, type View } from "../../section.ts";
 import type { Topic } from "../../selection.ts";
 import { type CompareContext, compareRecipe, points } from "../compare-context.ts";
 import { MissingNote } from "../missing-note.ts";
