@@ -17,6 +17,8 @@ import { eventually, makeWorkspace, VSCodeWindow } from "./support/window.ts";
 const CLIP = "moving-direction-1";
 /** A second model: a copy of the embedded one. */
 const MODEL = "copied-model";
+/** A dialog that was asked for comes within this. */
+const DIALOG_MS = 5_000;
 
 let window: VSCodeWindow;
 let panel: PanelReader;
@@ -226,12 +228,21 @@ test("a renamed run has its name in the Runs view and in both tabs that show it,
 test("a run is deleted from the Runs view only when that is confirmed, and its tabs are closed", async () => {
   const run = window.row("filmed-first");
   const [file = ""] = runFiles(window.workspace);
-  await window.chooseFromMenu(run, "Delete Run");
-  await window.page.locator(".monaco-dialog-box", { hasText: file }).waitFor();
+  const dialog = window.page.locator(".monaco-dialog-box", { hasText: file });
+  const ask = () =>
+    eventually("the dialog", async () => {
+      // A view that is just being refreshed hands its menu's command no run.
+      await window.chooseFromMenu(run, "Delete Run");
+      const shown = dialog.waitFor({ timeout: DIALOG_MS });
+      return await shown.then(
+        () => true,
+        () => undefined,
+      );
+    });
+  await ask();
   await window.dialogButton("Cancel").click();
-  await window.dialogButton("Cancel").waitFor({ state: "detached" });
-  await window.chooseFromMenu(run, "Delete Run");
-  await window.dialogButton("Delete").waitFor();
+  await dialog.waitFor({ state: "detached" });
+  await ask();
   assert.ok(existsSync(file));
   await window.dialogButton("Delete").click();
   await run.waitFor({ state: "detached" });
