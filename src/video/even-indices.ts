@@ -1,5 +1,5 @@
 import { InputError } from "../engine/errors.ts";
-import { partOfClip, roundHalfToEven } from "./frame-indices.ts";
+import { checkWanted, partOfClip, roundHalfToEven } from "./frame-indices.ts";
 
 /** Frames at even distances from the first on: the rule of Qwen2-VL's video processor. */
 export interface EvenSampling {
@@ -65,12 +65,6 @@ export function spreadIndices(
   return Array.from({ length: count }, (_, i) =>
     i > 0 && i === count - 1 ? last : first + (i === 0 ? 0 : Math.trunc(i * distance)),
   );
-}
-
-function checkWanted(wanted: number): void {
-  if (!Number.isInteger(wanted) || wanted < 1) {
-    throw new InputError(`the number of frames must be a whole number from 1, not ${wanted}`);
-  }
 }
 
 function countOf(

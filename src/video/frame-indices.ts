@@ -22,14 +22,19 @@ export function frameIndices(
   start?: number,
   end?: number,
 ): number[] {
-  if (!Number.isInteger(wanted) || wanted < 1) {
-    throw new InputError(`the number of frames must be a whole number from 1, not ${wanted}`);
-  }
+  checkWanted(wanted);
   if (total < 1) throw new InputError("the clip has no frames");
   const [first, last] = partOfClip(total, fps, start, end);
   const segment = (last - first) / wanted;
   const middle = first + Math.trunc(segment / 2);
   return Array.from({ length: wanted }, (_, i) => middle + roundHalfToEven(segment * i));
+}
+
+/** @throws InputError when this cannot be a number of frames. */
+export function checkWanted(wanted: number): void {
+  if (!Number.isInteger(wanted) || wanted < 1) {
+    throw new InputError(`the number of frames must be a whole number from 1, not ${wanted}`);
+  }
 }
 
 /**

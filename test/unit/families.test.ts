@@ -8,6 +8,7 @@ import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { tokenGrid, trailingTokens } from "../../src/engine/families/spec.ts";
 import { editConfig, editHeader, withSection } from "../support/checkpoint-edits.ts";
 import { randomCheckpoint, TINY } from "../support/random-checkpoint.ts";
+import { assertRefused } from "../support/refused.ts";
 
 describe("reading a LLaVA-family checkpoint", () => {
   let root: string;
@@ -26,15 +27,7 @@ describe("reading a LLaVA-family checkpoint", () => {
   after(() => rmSync(root, { recursive: true }));
 
   /** The refusal must name the file and everything listed. */
-  async function refused(...named: string[]): Promise<void> {
-    await assert.rejects(readModelSpec(folder), (error: unknown) => {
-      assert.ok(error instanceof ModelError, `${error} is a ModelError`);
-      for (const part of [folder, ...named]) {
-        assert.ok(error.message.includes(part), `"${error.message}" names ${part}`);
-      }
-      return true;
-    });
-  }
+  const refused = (...named: string[]) => assertRefused(folder, folder, ...named);
 
   test("gives sizes, and an image-only base with a small grid keeps every token", async () => {
     const spec = await readModelSpec(folder);

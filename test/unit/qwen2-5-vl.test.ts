@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ModelError } from "../../src/engine/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { isNative, tokenGrid } from "../../src/engine/families/spec.ts";
 import { coveredFrames } from "../../src/runs/token-frames.ts";
 import { parseImageProcessor } from "../../src/video/image-processor.ts";
 import { editConfig, withSection } from "../support/checkpoint-edits.ts";
+import { assertRefused } from "../support/refused.ts";
 
 const FIXTURE = fileURLToPath(new URL("../parity/fixtures/m-qwen2-5-vl", import.meta.url));
 
@@ -23,15 +23,7 @@ describe("reading a Qwen2.5-VL checkpoint", () => {
   });
   after(() => rmSync(root, { recursive: true }));
 
-  async function refused(...named: string[]): Promise<void> {
-    await assert.rejects(readModelSpec(folder), (error: unknown) => {
-      assert.ok(error instanceof ModelError, `${error} is a ModelError`);
-      for (const part of named) {
-        assert.ok(error.message.includes(part), `"${error.message}" names ${part}`);
-      }
-      return true;
-    });
-  }
+  const refused = (...named: string[]) => assertRefused(folder, ...named);
 
   test("gives one grid of tokens for each pair of frames, of the picture's shape", async () => {
     const spec = await readModelSpec(folder);

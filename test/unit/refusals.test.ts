@@ -3,10 +3,10 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { ModelError } from "../../src/engine/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { editConfig, editHeader, withSection } from "../support/checkpoint-edits.ts";
 import { randomCheckpoint, TINY } from "../support/random-checkpoint.ts";
+import { assertRefused } from "../support/refused.ts";
 
 let root: string;
 let original: string;
@@ -23,17 +23,7 @@ beforeEach(() => {
 after(() => rmSync(root, { recursive: true }));
 
 /** The refusal must name the folder, what was found, and what would work. */
-async function refused(...named: (string | RegExp)[]): Promise<void> {
-  await assert.rejects(readModelSpec(folder), (error: unknown) => {
-    assert.ok(error instanceof ModelError, `${error} is a ModelError`);
-    for (const part of [folder, ...named]) {
-      const found =
-        typeof part === "string" ? error.message.includes(part) : part.test(error.message);
-      assert.ok(found, `"${error.message}" names ${part}`);
-    }
-    return true;
-  });
-}
+const refused = (...named: (string | RegExp)[]) => assertRefused(folder, folder, ...named);
 
 /** Makes the folder hold these files alone. */
 function only(files: Record<string, string>): void {

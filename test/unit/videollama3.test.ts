@@ -6,7 +6,6 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { timesOf } from "../../src/engine/clocks.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import { ModelError } from "../../src/engine/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { isNative, tokenGrid } from "../../src/engine/families/spec.ts";
 import type { AnalysisJob } from "../../src/engine/jobs.ts";
@@ -17,6 +16,7 @@ import { encodePicture } from "../../src/video/pictures.ts";
 import { readFrameProcessor } from "../../src/video/processor-file.ts";
 import { changedCells } from "../../src/video/token-compression.ts";
 import { editConfig, withSection } from "../support/checkpoint-edits.ts";
+import { assertRefused } from "../support/refused.ts";
 
 const fixture = (name: string) =>
   fileURLToPath(new URL(`../parity/fixtures/${name}`, import.meta.url));
@@ -30,15 +30,7 @@ describe("reading a VideoLLaMA3 checkpoint", () => {
   beforeEach(() => rmSync(folder, { recursive: true, force: true }));
   after(() => rmSync(root, { recursive: true }));
 
-  async function refused(...named: string[]): Promise<void> {
-    await assert.rejects(readModelSpec(folder), (error: unknown) => {
-      assert.ok(error instanceof ModelError, `${error} is a ModelError`);
-      for (const part of named) {
-        assert.ok(error.message.includes(part), `"${error.message}" names ${part}`);
-      }
-      return true;
-    });
-  }
+  const refused = (...named: string[]) => assertRefused(folder, ...named);
 
   test("both layouts give one grid a frame, of the picture's shape, and no windows", async () => {
     for (const layout of [LIBRARY, PUBLISHED]) {

@@ -29,8 +29,7 @@ export async function chooseProvider(asked: Provider): Promise<ChosenProvider> {
 
 /**
  * What the decoder's products are computed in. On the CPU float32: ONNX Runtime multiplies no halves
- * there. On other providers `auto` is float16, with twice the pace or more, for weights stored in half
- * precision.
+ * there. On other providers `auto` is float16 for weights stored in half precision.
  *
  * @param stored the type of the decoder's weights in the checkpoint, as safetensors call it.
  */
