@@ -6,6 +6,9 @@ import { HubFixture, MODEL } from "../support/hub-fixture.ts";
 import { buildExtension } from "./support/build.ts";
 import { eventually, makeWorkspace, VSCodeWindow } from "./support/window.ts";
 
+/** VS Code shows three notifications within 0.8 s as toasts, and keeps a fourth behind its bell. */
+const TOASTS_PAUSE_MS = 1_000;
+
 let hub: HubFixture;
 let window: VSCodeWindow;
 before(async () => {
@@ -45,6 +48,7 @@ test("Download Model… searches, shows size and licence before anything is kept
 
 test("a model that is in the cache is offered instead of being downloaded again", async () => {
   hub.server.seen.length = 0;
+  await window.page.waitForTimeout(TOASTS_PAUSE_MS);
   await window.command("Flowprobe: Download Model…");
   await window.page.locator(".quick-input-list-row", { hasText: "in the cache" }).waitFor();
   await window.pick(MODEL);
