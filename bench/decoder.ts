@@ -54,7 +54,7 @@ export class BenchModel {
   /** Seconds of one masked full forward. */
   async naive(point: ExperimentPoint): Promise<number> {
     const started = performance.now();
-    await naiveForward(this.model, this.#embeddings, point.branch, () => this.memory.sample());
+    await naiveForward(this.model, this.#embeddings, point.branch, () => {});
     return (performance.now() - started) / 1000;
   }
 
@@ -85,10 +85,7 @@ export class BenchModel {
         {
           mass,
           maxRows,
-          progress: (layer, share) => {
-            this.memory.sample();
-            progress?.(layer, share);
-          },
+          ...(progress === undefined ? {} : { progress }),
         },
         async (state) => {
           const rows = new Float32Array(2 * width);
@@ -102,7 +99,6 @@ export class BenchModel {
           });
           const normed = members.map(() => true);
           await unembed(model, ends, normed, { k: 1, chosen: Int32Array.of(5, 6, 7, 8) });
-          this.memory.sample();
         },
       );
     }

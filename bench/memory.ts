@@ -1,21 +1,23 @@
-import { readFileSync } from "node:fs";
+import { Worker } from "node:worker_threads";
 
-/** Anonymous resident memory of this process in bytes: mapped weight files do not count. Linux only. */
-export function anonymousBytes(): number {
-  const status = readFileSync("/proc/self/status", "utf8");
-  const found = status.match(/^RssAnon:\s+(\d+) kB$/m);
-  return found === null ? Number.NaN : Number(found[1]) * 1024;
-}
-
-/** Samples anonymous memory; `peak` is the largest value seen at a sample. */
+/**
+ * The largest anonymous memory of this process so far, in bytes: mapped weight files do not count. A
+ * thread of its own samples it, so that blocks which live inside one call of the runtime are seen.
+ * Linux only: NaN elsewhere.
+ */
 export class PeakMemory {
-  #peak = 0;
+  readonly #peak = new Float64Array(new SharedArrayBuffer(8));
 
-  sample(): void {
-    this.#peak = Math.max(this.#peak, anonymousBytes());
+  constructor() {
+    if (process.platform !== "linux") {
+      this.#peak[0] = Number.NaN;
+      return;
+    }
+    const { pathname } = new URL("./memory-sampler.mjs", import.meta.url);
+    new Worker(pathname, { workerData: this.#peak.buffer, execArgv: [] }).unref();
   }
 
   get peak(): number {
-    return this.#peak;
+    return this.#peak[0] ?? Number.NaN;
   }
 }

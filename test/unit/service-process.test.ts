@@ -5,9 +5,10 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { describeEnd } from "../../src/engine/service/died.ts";
 import {
+  type ChildHost,
   childEnvironment,
   engineProgram,
-  GLIBC_MALLOC,
+  glibcMalloc,
   sourceSwitches,
 } from "../../src/engine/service/environment.ts";
 
@@ -28,19 +29,38 @@ test("every way in which a process can end has its own advice", () => {
   assert.match(end(3, null, ["oops"]), /exit code 3.*report it.*\nIts last words:\noops$/s);
 });
 
+/** A machine other than this one. */
+const host = (platform: string, rest: Partial<ChildHost> = {}): ChildHost => ({
+  platform,
+  electron: false,
+  hugePages: false,
+  ...rest,
+});
+
 test("in Electron the child is a plain Node, elsewhere nothing is changed", () => {
   const own = { PATH: "/bin" };
-  const electron = childEnvironment(own, { platform: "win32", electron: true });
+  const electron = childEnvironment(own, host("win32", { electron: true }));
   assert.deepEqual(electron, { PATH: "/bin", ELECTRON_RUN_AS_NODE: "1" });
-  assert.deepEqual(childEnvironment(own, { platform: "darwin", electron: false }), own);
+  assert.deepEqual(childEnvironment(own, host("darwin", { hugePages: true })), own);
 });
 
 test("glibc's allocator is set up on Linux, and the user's own settings come first", () => {
-  const linux = { platform: "linux", electron: false };
-  assert.deepEqual(childEnvironment({}, linux), GLIBC_MALLOC);
-  for (const name of Object.keys(GLIBC_MALLOC)) {
-    assert.equal(childEnvironment({ [name]: "mine" }, linux)[name], "mine");
+  for (const hugePages of [true, false]) {
+    const linux = host("linux", { hugePages });
+    const settings = glibcMalloc(hugePages);
+    assert.deepEqual(childEnvironment({}, linux), settings);
+    for (const name of Object.keys(settings)) {
+      assert.equal(childEnvironment({ [name]: "mine" }, linux)[name], "mine");
+    }
   }
+});
+
+test("large blocks are given back to the system where huge pages make that cheap, else kept", () => {
+  assert.equal(glibcMalloc(false).MALLOC_MMAP_MAX_, "0");
+  const { MALLOC_MMAP_MAX_, MALLOC_MMAP_THRESHOLD_, GLIBC_TUNABLES } = glibcMalloc(true);
+  assert.equal(MALLOC_MMAP_MAX_, undefined);
+  assert.equal(MALLOC_MMAP_THRESHOLD_, String(32 * 1024 * 1024));
+  assert.equal(GLIBC_TUNABLES, "glibc.malloc.hugetlb=1");
 });
 
 test("a bundle finds the engine beside itself, a source finds the source", () => {
