@@ -13,6 +13,7 @@ import {
   planSearch,
   runSearch,
 } from "./experiments/find-pathway.ts";
+import { forecastRun } from "./experiments/forecast.ts";
 import { runGeneration } from "./experiments/generation.ts";
 import {
   planFramePairs,
@@ -214,12 +215,15 @@ export class Engine {
     );
     const { decoder } = model.open.spec;
     const points = planned.flatMap(({ plan }) => plan.points);
-    const { memory, multiplyAdds } = forecastPasses(
+    const passes = forecastPasses(
       decoder,
       subject.length,
       planPoints(points, subject.length, decoder.layers.length),
       this.#settings.memoryBudgetBytes,
     );
+    const videoTokens = subject.groups.get("video")?.length ?? 0;
+    const lensRows = job.observe.lens === false ? 0 : videoTokens;
+    const { multiplyAdds } = forecastRun(decoder, passes, lensRows);
     const { memoryBudgetBytes } = this.#settings;
     const most = searches.map((search) =>
       forecastSearch(decoder, search, subject.length, memoryBudgetBytes),
@@ -228,7 +232,7 @@ export class Engine {
     const searching = total(most.map((forecast) => forecast.multiplyAdds));
     return {
       seconds: (multiplyAdds + searching + vision) / (await model.open.pace()),
-      bytes: Math.max(memory.forecastBytes, ...most.map((f) => f.memory.forecastBytes)),
+      bytes: Math.max(passes.memory.forecastBytes, ...most.map((f) => f.memory.forecastBytes)),
     };
   }
 

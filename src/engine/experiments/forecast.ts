@@ -1,11 +1,37 @@
 import type { EventSink } from "../../runs/events.ts";
+import type { DecoderSpec } from "../families/spec.ts";
 import type { OpenModel } from "../runtime/model.ts";
+import { type PassForecast, total } from "../trace/memory.ts";
 
 /** Work that takes longer, or more working memory, is announced. */
 const LONG_SECONDS = 30;
 const MUCH_BYTES = 1.5e9;
 /** Multiply-adds a second that every machine reaches: for less work the pace need not be measured. */
 const LEAST_PACE = 2e9;
+
+/** What a run of the decoder does beside its branches. */
+export interface RunForecast {
+  /** Whether the clean rows go through the layers once alone, so that their charts fill first. */
+  readonly cleanFirst: boolean;
+  /** Multiply-adds of all passes, and of reading the clean run's layers. */
+  readonly multiplyAdds: number;
+}
+
+/**
+ * Adds to branches what observing the clean run costs.
+ *
+ * @param lensRows positions whose lens is read at every layer; absent: the run is not observed.
+ */
+export function forecastRun(
+  decoder: DecoderSpec,
+  { work, clean, multiplyAdds }: PassForecast,
+  lensRows: number | undefined,
+): RunForecast {
+  if (lensRows === undefined) return { cleanFirst: false, multiplyAdds };
+  const cleanFirst = total(work) > 2 * clean;
+  const reading = decoder.layers.length * lensRows * decoder.vocabSize * decoder.hiddenSize;
+  return { cleanFirst, multiplyAdds: multiplyAdds + reading + (cleanFirst ? clean : 0) };
+}
 
 /**
  * Says what is about to be spent, when it is much.

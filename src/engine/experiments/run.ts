@@ -8,7 +8,7 @@ import type { LayerState } from "../trace/pass-request.ts";
 import type { PlannedBranch } from "../trace/plan.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
 import { compareToClean, type LastReading } from "./figures.ts";
-import { tellForecast } from "./forecast.ts";
+import { forecastRun, tellForecast } from "./forecast.ts";
 import {
   type CleanObserver,
   type LayerObserver,
@@ -102,15 +102,18 @@ class Runner {
 
   async run(experiments: readonly PlannedExperiment[]): Promise<void> {
     const queue = this.#queue(experiments);
-    const { memory, multiplyAdds, work, clean } = forecastPasses(
-      this.#model.spec.decoder,
+    const { decoder } = this.#model.spec;
+    const passes = forecastPasses(
+      decoder,
       this.#prompt.length,
       queue.map(({ planned }) => planned),
       this.#settings.memoryBudgetBytes,
     );
+    const { memory } = passes;
+    const lensRows = this.#observed ? undefined : (this.#observer?.lens?.positions.length ?? 0);
+    const { cleanFirst, multiplyAdds } = forecastRun(decoder, passes, lensRows);
     await tellForecast(this.#model, multiplyAdds, memory.forecastBytes, this.#sink);
-    // A sweep that costs more than the clean run waits for it, so that its charts fill first.
-    if (!this.#observed && total(work) > 2 * clean) await this.#pass([], "decoder");
+    if (cleanFirst) await this.#pass([], "decoder");
     if (memory.groups.length > 1) {
       this.#sink({
         type: "notice",

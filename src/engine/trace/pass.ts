@@ -58,6 +58,8 @@ class Pass {
   readonly #branches: BranchState[];
   /** For each layer and branch, the branch that is computed for it. */
   readonly #leaders: readonly Int32Array[];
+  /** At the layer under way, for each branch that is computed: those it stands for, itself first. */
+  #alike: ReadonlyMap<number, readonly number[]> = new Map();
   #hidden: Float32Array;
 
   constructor(
@@ -93,6 +95,7 @@ class Pass {
   /** Takes the clean rows and every branch through one layer. */
   async step(layer: number): Promise<LayerState> {
     this.#part(layer);
+    this.#alike = byLeader(this.#leaders[layer] ?? new Int32Array());
     const chunks = this.#chunks(layer);
     let clean: Projected | undefined;
     let mass: Float32Array | undefined;
@@ -110,7 +113,7 @@ class Pass {
       for (const [i, b] of chunk.entries()) {
         const own = projected.own[i];
         if (own === undefined) continue;
-        for (const same of this.#alike(layer, b)) this.#request.keepKeys?.(layer, same, own);
+        for (const same of this.#alike.get(b) ?? []) this.#request.keepKeys?.(layer, same, own);
       }
       if (withClean) {
         mass = await this.#attention.clean(clean, this.#request.mass, context);
@@ -120,7 +123,7 @@ class Pass {
       await this.#attention.branches(clean, parts);
       for (const [i, b] of chunk.entries()) {
         const part = parts[i];
-        for (const same of this.#alike(layer, b)) {
+        for (const same of this.#alike.get(b) ?? []) {
           const rows = this.#request.watched?.get(same);
           if (part === undefined || rows === undefined) continue;
           branchWeights.set(same, await this.#chosenWeights(clean, rows, part));
@@ -172,11 +175,6 @@ class Pass {
       own.set(state.rows);
       state.rows = own;
     }
-  }
-
-  /** The branches that a computed branch stands for at a layer, itself among them. */
-  #alike(layer: number, leader: number): number[] {
-    return this.#branches.flatMap((_, b) => (this.#leaders[layer]?.[b] === leader ? [b] : []));
   }
 
   /** Branches to compute together; the first chunk goes with the clean rows. */
@@ -335,7 +333,7 @@ class Pass {
       state.rows = state.own.subarray(0, rows.length);
       state.rows.set(rows);
       applyPatches(state.rows, here.computed.positions, here.patches, width);
-      for (const same of this.#alike(layer, b)) this.#branch(same).rows = state.rows;
+      for (const same of this.#alike.get(b) ?? []) this.#branch(same).rows = state.rows;
       at += count;
     }
     return y;
@@ -393,6 +391,17 @@ class Pass {
     if (sessions === undefined) throw new Error(`there is no layer ${layer}`);
     return sessions;
   }
+}
+
+/** Branches by the one that is computed for them, in their order. */
+function byLeader(leaders: Int32Array): ReadonlyMap<number, readonly number[]> {
+  const members = new Map<number, number[]>();
+  leaders.forEach((leader, b) => {
+    const known = members.get(leader);
+    if (known === undefined) members.set(leader, [b]);
+    else known.push(b);
+  });
+  return members;
 }
 
 /**
