@@ -13,7 +13,7 @@ import { Noise, type RandomSizes, randomCheckpoint } from "../test/support/rando
 import { PeakMemory } from "./memory.ts";
 import { benchSubject } from "./subject.ts";
 
-export const SETTINGS = { provider: "cpu", threads: 2, memoryBudgetBytes: 2.5e9 } as const;
+export const SETTINGS = { provider: "cpu", threads: 2, memoryBudgetBytes: 3.5e9 } as const;
 
 /** A random-weight decoder, opened, with a prompt of random embeddings. */
 export class BenchModel {

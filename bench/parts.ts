@@ -76,7 +76,8 @@ async function paperSweep(): Promise<BenchRow[]> {
   const points = bench.points();
   const sample = [3, 90, 180, 260, 340].flatMap((i) => points[i] ?? []);
   const naive: number[] = [];
-  const shares: number[] = [];
+  const cleans: number[] = [];
+  const lasts: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const point = sample[round];
     if (point !== undefined) naive.push(await bench.naive(point));
@@ -84,7 +85,8 @@ async function paperSweep(): Promise<BenchRow[]> {
     const last = await bench.sweep(["vql-to-ql", "question-and-options-to-last"], (series) =>
       series.endsWith("-/-> Last"),
     );
-    shares.push(last.seconds / clean - 1);
+    cleans.push(clean);
+    lasts.push(last.seconds);
     note(
       `naive ${seconds(naive.at(-1) ?? 0)}, clean ${clean.toFixed(2)} s, with last series ${last.seconds.toFixed(2)} s`,
     );
@@ -101,8 +103,11 @@ async function paperSweep(): Promise<BenchRow[]> {
   naive.push(await bench.naive(points[200] ?? (sample[0] as (typeof points)[number])));
   await bench.model.release();
   const one = median(naive);
-  const lastShare = median(shares);
+  // Other processes only ever add time: the quickest passes are nearest to what the work takes.
+  const lastShare = Math.min(...lasts) / Math.min(...cleans) - 1;
+  const pairs = lasts.map((seconds, round) => seconds / (cleans[round] ?? Number.NaN) - 1);
   const shape = `d ${SWEEP.hidden}, ${SWEEP.layers} layers, S ${bench.length}, bf16`;
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const ratio = (count: number, spent: number) => (count * one) / spent;
   return [
     {
@@ -119,7 +124,7 @@ async function paperSweep(): Promise<BenchRow[]> {
     },
     {
       what: "  the six '-/-> last' series, beside the clean pass they share",
-      measured: `${(100 * lastShare).toFixed(0)} % of a clean pass`,
+      measured: `${percent(lastShare)} of a clean pass by the quickest of ${ROUNDS} (median pair ${percent(median(pairs))})`,
       budget: "≤ 15 %",
       met: lastShare <= 0.15,
     },

@@ -76,7 +76,7 @@ function of<T extends RunEvent["type"]>(events: readonly RunEvent[], type: T): R
 test("a sweep that does not fit its budget runs in several passes, with the same results", async () => {
   const [whole, parts] = [await sweep(AMPLE), await sweep(SCANT)];
   const told = of(parts, "notice").map(({ message }) => message);
-  assert.ok(told.some((message) => /33 branches .* run in [2-9] passes/.test(message)));
+  assert.ok(told.some((message) => /33 branches .* run in \d+ passes/.test(message)));
   assert.ok(!of(whole, "notice").some(({ message }) => message.includes("passes")));
   assert.equal(of(parts, "layer.clean").length, SIZES.layers, "the clean run is told once");
   const key = ({ series, layer }: RunEventOf<"branch.result">) => `${series} ${layer}`;

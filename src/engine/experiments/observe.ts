@@ -12,6 +12,7 @@ import { toHalf } from "../../runs/half.ts";
 import type { LensOptions } from "../jobs.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import type { MassRequest } from "../trace/attend.ts";
+import { Scratch } from "../trace/scratch.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
 
 /** Likeliest tokens reported for a position. */
@@ -65,6 +66,7 @@ export class LayerReader {
   readonly #prompt: ReadPrompt;
   readonly #sink: EventSink;
   readonly #named = new Set<number>();
+  readonly #scratch = new Scratch();
 
   constructor(model: OpenModel, prompt: ReadPrompt, sink: EventSink) {
     this.#model = model;
@@ -105,7 +107,7 @@ export class LayerReader {
   async #lens(lens: LensRequest, state: ObservedLayer, isLast: boolean): Promise<LensReading> {
     const width = this.#model.spec.decoder.hiddenSize;
     const count = lens.positions.length;
-    const rows = new Float32Array(count * width);
+    const rows = this.#scratch.take("rows", count * width);
     lens.positions.forEach((position, i) => {
       rows.set(state.row(position), i * width);
     });

@@ -56,8 +56,8 @@ export interface MassRequest {
 /** The keys that some rows read: positions shared with the clean run first, then own ones. */
 interface KeyPlan {
   readonly shared: Int32Array;
-  /** How many own keys follow. */
-  readonly own: number;
+  /** The own ones. */
+  readonly own: Int32Array;
   readonly bias: Bias;
 }
 
@@ -75,6 +75,8 @@ export class LayerAttention {
   readonly #qWidth: number;
   readonly #kWidth: number;
   readonly #scratch = new Scratch();
+  /** The causal mask of the clean rows, by the first of each part: the same at every layer. */
+  readonly #causal = new Map<number, Bias>();
   /** Oldest first. */
   readonly #plans = new Map<string, KeyPlan>();
   #planValues = 0;
@@ -105,26 +107,37 @@ export class LayerAttention {
       weights: false,
       mass: mass !== undefined,
     });
+    const extents = mass && [1, this.#shape.heads, mass.queryGroupCount, mass.keyGroupCount];
     const total =
-      mass && new Float32Array(this.#shape.heads * mass.queryGroupCount * mass.keyGroupCount);
+      extents && new Float32Array(extents.reduce((product, extent) => product * extent));
+    const part = total && this.#scratch.take("mass", total.length);
     for (let first = 0; first < this.#length; first += this.#limits.rows) {
       const end = Math.min(this.#length, first + this.#limits.rows);
-      const bias = buildBias(this.#shape, range(first, end), range(0, end), [NO_CUTS]);
-      const outputs = await session.run({
-        q: this.#tensor(q.subarray(first * this.#qWidth, end * this.#qWidth), 1, end - first),
-        ks: floats(k.subarray(0, end * this.#kWidth), [end, this.#kWidth]),
-        vs: floats(v.subarray(0, end * this.#kWidth), [end, this.#kWidth]),
-        bias: floats(bias.data, bias.dims),
-        ...(mass === undefined ? {} : massInputs(mass, this.#length, first, end)),
-      });
-      context.set(floatsOf(outputs, "context"), first * this.#qWidth);
-      if (total !== undefined) {
-        floatsOf(outputs, "mass").forEach((value, i) => {
-          total[i] = (total[i] ?? 0) + value;
-        });
-      }
+      const bias = this.#cleanBias(first, end);
+      const rows = (of: Float32Array) =>
+        this.#tensor(of.subarray(first * this.#qWidth, end * this.#qWidth), 1, end - first);
+      await session.run(
+        {
+          q: rows(q),
+          ks: floats(k.subarray(0, end * this.#kWidth), [end, this.#kWidth]),
+          vs: floats(v.subarray(0, end * this.#kWidth), [end, this.#kWidth]),
+          bias: floats(bias.data, bias.dims),
+          ...(mass === undefined ? {} : massInputs(mass, this.#length, first, end)),
+        },
+        { context: rows(context), ...(part && extents ? { mass: floats(part, extents) } : {}) },
+      );
+      if (total === undefined || part === undefined) continue;
+      for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (part[i] ?? 0);
     }
     return total;
+  }
+
+  #cleanBias(first: number, end: number): Bias {
+    const known = this.#causal.get(first);
+    if (known !== undefined) return known;
+    const made = buildBias(this.#shape, range(first, end), range(0, end), [NO_CUTS]);
+    this.#causal.set(first, made);
+    return made;
   }
 
   /**
@@ -168,21 +181,40 @@ export class LayerAttention {
 
   /** Attention of branches: fills the context of each. */
   async branches(clean: Projected, branches: readonly BranchRows[]): Promise<void> {
+    for (const group of this.#groups(branches)) await this.#group(clean, group);
+  }
+
+  /** Branches that attend together: those that compute the same rows, from the same own keys. */
+  #groups(branches: readonly BranchRows[]): BranchRows[][] {
     const groups = new Map<string, BranchRows[]>();
+    // Of few rows, a branch that starts here joins those that did before: its own keys are clean.
+    const starting: [string, BranchRows][] = [];
+    const started = new Map<string, BranchRows[]>();
     for (const branch of branches) {
       const { before, computed, blocks } = branch;
       if (computed.positions.length === 0) continue;
       const large = computed.positions.length * this.#length >= this.#limits.shareBiasFrom;
-      const cuts = large || blocks.byHead ? blocks.id : "any";
-      const key = `${before.id}/${computed.id}/${cuts}`;
-      const group = groups.get(key);
-      if (group === undefined) groups.set(key, [branch]);
-      else group.push(branch);
+      const rows = `${computed.id}/${large || blocks.byHead ? blocks.id : "any"}`;
+      if (!large && before.positions.length === 0) {
+        starting.push([rows, branch]);
+        continue;
+      }
+      const key = `${before.id}/${rows}`;
+      const group = groups.get(key) ?? [];
+      groups.set(key, group);
+      started.set(rows, group);
+      group.push(branch);
     }
-    for (const group of groups.values()) await this.#group(clean, group);
+    for (const [rows, branch] of starting) {
+      const group = started.get(rows) ?? [];
+      if (!started.has(rows)) groups.set(rows, group);
+      started.set(rows, group);
+      group.push(branch);
+    }
+    return [...groups.values()];
   }
 
-  /** Branches with the same dirty rows: shared keys are the clean rows that none of them changed. */
+  /** Shared keys are the clean rows that none of the group changed. */
   async #group(clean: Projected, group: readonly BranchRows[]): Promise<void> {
     const [first] = group;
     if (first === undefined) return;
@@ -249,7 +281,7 @@ export class LayerAttention {
     positions.set(rest.length > 0 ? rest : [NO_KEY]);
     positions.set(own, shared.length);
     const bias = buildBias(this.#shape, queries, positions, cuts);
-    return { shared, own: own.length, bias };
+    return { shared, own, bias };
   }
 
   async #run(
@@ -257,8 +289,9 @@ export class LayerAttention {
     branches: readonly BranchRows[],
     queries: Int32Array,
     firstRow: number,
-    { shared, own: ownRows, bias }: KeyPlan,
+    { shared, own: ownKeys, bias }: KeyPlan,
   ): Promise<void> {
+    const ownRows = ownKeys.length;
     const merged = queries.length >= this.#limits.mergeFrom;
     const variant = ownRows === 0 ? "none" : merged ? "merged" : "apart";
     const session = await this.#model.attention({ own: variant, weights: false, mass: false });
@@ -269,8 +302,8 @@ export class LayerAttention {
     branches.forEach(({ before, own }, b) => {
       const dirty = before.positions;
       gatherBranchRows(clean.q, own.q, dirty, queries, this.#qWidth, q, b * queries.length);
-      ko.set(own.k.subarray(0, ownRows * this.#kWidth), b * ownRows * this.#kWidth);
-      vo.set(own.v.subarray(0, ownRows * this.#kWidth), b * ownRows * this.#kWidth);
+      gatherBranchRows(clean.k, own.k, dirty, ownKeys, this.#kWidth, ko, b * ownRows);
+      gatherBranchRows(clean.v, own.v, dirty, ownKeys, this.#kWidth, vo, b * ownRows);
     });
     const sharedShape = [shared.length, this.#kWidth];
     const context = this.#scratch.take("context", q.length);

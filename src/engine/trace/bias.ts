@@ -38,9 +38,18 @@ export function buildBias(
   const data = new Float32Array(kv * cuts.length * group * n * t);
   const columns = cuts.every(({ blocks }) => blocks.length === 0) ? undefined : columnOfKey(keys);
   const plane = n * t;
+  // Where planes begin, by cuts and head: a series' branches have the same cuts, or none.
+  const made = new Map<string, number>();
   for (let b = 0; b < cuts.length; b++) {
     for (let h = 0; h < kv * group; h++) {
       const at = ((Math.floor(h / group) * cuts.length + b) * group + (h % group)) * plane;
+      const key = `${cuts[b]?.id}/${h}`;
+      const known = made.get(key);
+      if (known !== undefined) {
+        data.copyWithin(at, known, known + plane);
+        continue;
+      }
+      made.set(key, at);
       const target = data.subarray(at, at + plane);
       maskFuture(target, queries, keys);
       if (columns === undefined) continue;

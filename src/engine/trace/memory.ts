@@ -10,15 +10,23 @@ export interface MemoryPlan {
   readonly groups: readonly (readonly number[])[];
   /** Rows that go through a layer's matrices together. */
   readonly maxRows: number;
-  /** Forecast of the largest working memory, weights not counted, in bytes. */
+  /** Forecast of the process's largest anonymous memory, mapped weights not counted, in bytes. */
   readonly forecastBytes: number;
 }
 
+/** What the process takes before any layer: the program, the clip's pictures and features. */
+const PROCESS_BYTES = 0.3e9;
+/** The heap holds more than is in use: 1.2 times it at a 7B model's layers. */
+const HEAP_SLACK = 1.2;
+/** Share of the budget that rows have at the least: a budget too small is passed, and forecast so. */
+const LEAST_SHARE = 1 / 10;
+
 /**
- * Splits branches into groups whose residual rows take at most half of the budget, and bounds the
- * rows that are in a layer at once by the rest.
+ * Splits branches into groups whose residual rows take at most half of what the budget leaves beside
+ * the process and widened weights, and bounds the rows that are in a layer at once by the rest.
  *
  * @param length S
+ * @param budgetBytes for all anonymous memory of the process.
  */
 export function planMemory(
   decoder: DecoderSpec,
@@ -27,7 +35,8 @@ export function planMemory(
   budgetBytes: number,
 ): MemoryPlan {
   const widened = widenedBytes(decoder, budgetBytes);
-  const free = Math.max(0, budgetBytes - widened);
+  const usable = (budgetBytes - PROCESS_BYTES) / HEAP_SLACK - widened;
+  const free = Math.max(LEAST_SHARE * budgetBytes, usable);
   const perRow = bytesPerRow(decoder);
   const maxRows = Math.max(length, Math.min(Math.floor(free / 2 / perRow), quickestRows(decoder)));
   const groups: number[][] = [];
@@ -50,7 +59,8 @@ export function planMemory(
   });
   groups.push(group);
   const inLayer = Math.min(maxRows, length + largest / (decoder.hiddenSize * FLOAT));
-  return { groups, maxRows, forecastBytes: Math.ceil(widened + largest + inLayer * perRow) };
+  const inUse = widened + largest + inLayer * perRow;
+  return { groups, maxRows, forecastBytes: Math.ceil(PROCESS_BYTES + HEAP_SLACK * inUse) };
 }
 
 /** Working memory of one row inside a layer: residuals, projections, MLP, and their copies. */
