@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { AnalysisJob, ExperimentRequest } from "../../src/engine/jobs.ts";
+import type { ExperimentRequest } from "../../src/engine/jobs.ts";
 import { decodeEvent, encodeEvent } from "../../src/runs/codec.ts";
 import type { RunEvent, RunEventOf } from "../../src/runs/events.ts";
 import { experimentsOf, withFreshExperimentIds } from "../../src/runs/experiments.ts";
@@ -16,6 +16,7 @@ import {
 import { remainderOf } from "../../src/runs/resume.ts";
 import { experimentsCsv } from "../../src/runs/tables.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";
+import { jobOfRun } from "../support/job-of-run.ts";
 
 const clean = syntheticRun({ layers: 4 }).filter(
   ({ type }) => !/^(experiment|branch)\./.test(type),
@@ -93,19 +94,7 @@ test("a run's search has its outcome, as JSON too, and its candidates are in the
 test("a search is resumed by its request: done ones are known, stopped or other ones are made", () => {
   const [started] = clean;
   assert.ok(started?.type === "run.started");
-  const job: AnalysisJob = {
-    model: started.model.folder,
-    embedded: true,
-    clip: { path: started.video.path },
-    prompt: {
-      question: started.prompt.question,
-      options: started.prompt.options.map(({ text }) => text),
-      answer: started.prompt.options[0]?.text,
-      keywords: [],
-    },
-    observe: { lens: false, mass: false, attention: "none", headAveraged: true },
-    experiments: [request],
-  };
+  const job = jobOfRun(started, [request]);
   const left = (events: readonly RunEvent[], asked = request) => {
     const remainder = remainderOf({ ...job, experiments: [asked] }, [...clean, ...events]);
     return typeof remainder === "string" ? assert.fail(remainder) : remainder.experiments;

@@ -4,6 +4,7 @@ import type { AnalysisJob, ExperimentRequest } from "../../src/engine/jobs.ts";
 import type { RunEvent } from "../../src/runs/events.ts";
 import { remainderOf } from "../../src/runs/resume.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";
+import { jobOfRun } from "../support/job-of-run.ts";
 
 const LAYERS = 4;
 const sweep: ExperimentRequest = {
@@ -19,19 +20,7 @@ const [started] = base;
 assert.ok(started?.type === "run.started");
 const clean = base.filter(({ type }) => !type.startsWith("experiment"));
 
-const job: AnalysisJob = {
-  model: started.model.folder,
-  embedded: true,
-  clip: { path: started.video.path },
-  prompt: {
-    question: started.prompt.question,
-    options: started.prompt.options.map(({ text }) => text),
-    answer: started.prompt.options[0]?.text,
-    keywords: [],
-  },
-  observe: { lens: false, mass: false, attention: "none", headAveraged: true },
-  experiments: [sweep],
-};
+const job = jobOfRun(started, [sweep]);
 
 function experiment(
   id: string,

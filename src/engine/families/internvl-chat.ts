@@ -13,7 +13,7 @@ import {
   type VisionSpec,
 } from "./spec.ts";
 import { TensorLookup } from "./tensors.ts";
-import { featureLayer, readSizes } from "./vision.ts";
+import { featureLayer, patchConvolution, readSizes } from "./vision.ts";
 
 export const INTERNVL_CHAT_MODEL_TYPES: readonly string[] = ["internvl_chat"];
 
@@ -97,7 +97,7 @@ function readTower(config: ConfigReader, lookup: TensorLookup): VisionSpec {
       `pictures of vision_config's image_size (${sizes.imageSize}) are supported`,
     );
   }
-  const { hiddenSize, inner, patchSize } = sizes;
+  const { hiddenSize, inner } = sizes;
   const embeddings = "vision_model.embeddings.";
   const run = featureLayer(config, -1, "select_layer")(sizes.layers);
   return {
@@ -105,15 +105,7 @@ function readTower(config: ConfigReader, lookup: TensorLookup): VisionSpec {
     normEps: section.number("layer_norm_eps", 1e-6),
     activation: readActivation(section, "hidden_act", "gelu"),
     keepsClassToken: false,
-    patchEmbedding: {
-      weight: lookup.tensor(`${embeddings}patch_embedding.weight`, [
-        hiddenSize,
-        3,
-        patchSize,
-        patchSize,
-      ]),
-      bias: lookup.tensor(`${embeddings}patch_embedding.bias`, [hiddenSize]),
-    },
+    patchEmbedding: patchConvolution(lookup, `${embeddings}patch_embedding`, sizes),
     classEmbedding: lookup.tensor(`${embeddings}class_embedding`, [1, 1, hiddenSize]),
     positionEmbedding: lookup.tensor(`${embeddings}position_embedding`, [
       1,

@@ -66,7 +66,7 @@ export function readClip(
     image: 224,
     patch: 32,
   });
-  const { hiddenSize, patchSize } = sizes;
+  const { hiddenSize } = sizes;
   const prefix = lookup.prefix(place.prefixes, "embeddings.class_embedding");
   // The library's own spelling of this tensor's name has a typing slip; both are looked for.
   const preNorm = lookup.has(`${prefix}pre_layrnorm.weight`) ? "pre_layrnorm" : "pre_layernorm";
@@ -75,14 +75,7 @@ export function readClip(
     normEps: section.number("layer_norm_eps", 1e-5),
     activation: readActivation(section, "hidden_act", "quick_gelu"),
     keepsClassToken: place.keepsClassToken,
-    patchEmbedding: {
-      weight: lookup.tensor(`${prefix}embeddings.patch_embedding.weight`, [
-        hiddenSize,
-        3,
-        patchSize,
-        patchSize,
-      ]),
-    },
+    patchEmbedding: { weight: patchWeight(lookup, `${prefix}embeddings.patch_embedding`, sizes) },
     classEmbedding: lookup.tensor(`${prefix}embeddings.class_embedding`, [hiddenSize]),
     positionEmbedding: lookup.tensor(`${prefix}embeddings.position_embedding.weight`, [
       sizes.patches + 1,
@@ -113,22 +106,14 @@ export function readSiglip(
     image: 224,
     patch: place.postNorm ? 32 : 16,
   });
-  const { hiddenSize, patchSize } = sizes;
+  const { hiddenSize } = sizes;
   const prefix = lookup.prefix(place.prefixes, "embeddings.patch_embedding.weight");
   return {
     ...sizes,
     normEps: section.number("layer_norm_eps", 1e-6),
     activation: readActivation(section, "hidden_act", "gelu_pytorch_tanh"),
     keepsClassToken: false,
-    patchEmbedding: {
-      weight: lookup.tensor(`${prefix}embeddings.patch_embedding.weight`, [
-        hiddenSize,
-        3,
-        patchSize,
-        patchSize,
-      ]),
-      bias: lookup.tensor(`${prefix}embeddings.patch_embedding.bias`, [hiddenSize]),
-    },
+    patchEmbedding: patchConvolution(lookup, `${prefix}embeddings.patch_embedding`, sizes),
     classEmbedding: undefined,
     positionEmbedding: lookup.tensor(`${prefix}embeddings.position_embedding.weight`, [
       sizes.patches,
@@ -139,6 +124,21 @@ export function readSiglip(
       clipLayer(lookup, `${prefix}encoder.layers.${i}.`, hiddenSize, sizes.inner),
     ),
     postNorm: place.postNorm ? lookup.layerNorm(`${prefix}post_layernorm`, hiddenSize) : undefined,
+  };
+}
+
+type PatchSizes = Pick<VisionSpec, "hiddenSize" | "patchSize">;
+
+/** Kernel of the convolution that turns patches of RGB into rows: [d, 3, patch, patch]. */
+function patchWeight(lookup: TensorLookup, name: string, { hiddenSize, patchSize }: PatchSizes) {
+  return lookup.tensor(`${name}.weight`, [hiddenSize, 3, patchSize, patchSize]);
+}
+
+/** The convolution that turns patches into rows, with its bias. */
+export function patchConvolution(lookup: TensorLookup, name: string, sizes: PatchSizes) {
+  return {
+    weight: patchWeight(lookup, name, sizes),
+    bias: lookup.tensor(`${name}.bias`, [sizes.hiddenSize]),
   };
 }
 
@@ -184,19 +184,19 @@ export function readInternVit(
     image: 448,
     patch: 14,
   });
-  const { hiddenSize, patchSize } = sizes;
+  const { hiddenSize } = sizes;
   const prefix = lookup.prefix(place.prefixes, "embeddings.cls_token");
-  const patches = `${prefix}embeddings.patch_embeddings.projection`;
   const normed = place.afterLast && !section.flag("use_mean_pooling", true);
   return {
     ...sizes,
     normEps: section.number("layer_norm_eps", 1e-6),
     activation: readActivation(section, "hidden_act", "gelu"),
     keepsClassToken: false,
-    patchEmbedding: {
-      weight: lookup.tensor(`${patches}.weight`, [hiddenSize, 3, patchSize, patchSize]),
-      bias: lookup.tensor(`${patches}.bias`, [hiddenSize]),
-    },
+    patchEmbedding: patchConvolution(
+      lookup,
+      `${prefix}embeddings.patch_embeddings.projection`,
+      sizes,
+    ),
     classEmbedding: lookup.tensor(`${prefix}embeddings.cls_token`, [1, 1, hiddenSize]),
     positionEmbedding: lookup.tensor(`${prefix}embeddings.position_embeddings`, [
       1,
