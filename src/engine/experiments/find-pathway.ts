@@ -65,13 +65,10 @@ export async function runSearch(
   const { id: experiment, request, space } = search;
   const { keepShare, maxCandidates, randomSeed } = request;
   const { decoder } = model.spec;
-  const { multiplyAdds, memory } = forecastSearch(
-    decoder,
-    search,
-    prompt.length,
-    settings.memoryBudgetBytes,
-  );
-  await tellForecast(model, multiplyAdds, memory.forecastBytes, sink, "at most about");
+  const budgetBytes = settings.memoryBudgetBytes;
+  const { multiplyAdds, memory } = forecastSearch(decoder, search, prompt.length, budgetBytes);
+  const bytes = memory.forecastBytes;
+  await tellForecast(model, { multiplyAdds, bytes, budgetBytes, bound: "at most about" }, sink);
   sink({
     type: "experiment.started",
     experiment,

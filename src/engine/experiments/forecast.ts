@@ -33,26 +33,35 @@ export function forecastRun(
   return { cleanFirst, multiplyAdds: multiplyAdds + reading + (cleanFirst ? clean : 0) };
 }
 
-/**
- * Says what is about to be spent, when it is much.
- *
- * @param bytes working memory beside the mapped weights.
- * @param bound whether the work is what it will be, or what it can be.
- */
+/** What is about to be spent. */
+export interface Spending {
+  readonly multiplyAdds: number;
+  /** The process's anonymous memory. */
+  readonly bytes: number;
+  /** What it may take. */
+  readonly budgetBytes: number;
+  /** Whether the work is what it will be, or what it can be. */
+  readonly bound?: "about" | "at most about";
+}
+
+/** Says what is about to be spent, when it is much, or more memory than the budget allows. */
 export async function tellForecast(
   model: OpenModel,
-  multiplyAdds: number,
-  bytes: number,
+  { multiplyAdds, bytes, budgetBytes, bound = "about" }: Spending,
   sink: EventSink,
-  bound: "about" | "at most about" = "about",
 ): Promise<void> {
-  if (multiplyAdds < LONG_SECONDS * LEAST_PACE && bytes < MUCH_BYTES) return;
+  const over = bytes > budgetBytes;
+  const much = over || bytes >= MUCH_BYTES;
+  if (!much && multiplyAdds < LONG_SECONDS * LEAST_PACE) return;
   const seconds = multiplyAdds / (await model.pace());
-  if (seconds < LONG_SECONDS && bytes < MUCH_BYTES) return;
+  if (!much && seconds < LONG_SECONDS) return;
   const time = seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+  const giga = (count: number) => `${(count / 1e9).toFixed(1)} GB`;
   sink({
     type: "notice",
-    level: "info",
-    message: `forecast: ${bound} ${time} and up to ${(bytes / 1e9).toFixed(1)} GB of working memory`,
+    level: over ? "warning" : "info",
+    message:
+      `forecast: ${bound} ${time} and up to ${giga(bytes)} of memory` +
+      (over ? `, more than the memory budget of ${giga(budgetBytes)}` : ""),
   });
 }

@@ -38,15 +38,11 @@ export async function runGeneration(
   const planned = planBranches(branches, prompt.length, decoder.layers.length, () => [
     prompt.length - 1,
   ]);
-  const { memory, multiplyAdds } = forecastPasses(
-    decoder,
-    prompt.length,
-    planned,
-    settings.memoryBudgetBytes,
-  );
-  const kept = promptCacheBytes(decoder, prompt.length, planned);
+  const budgetBytes = settings.memoryBudgetBytes;
+  const { memory, multiplyAdds } = forecastPasses(decoder, prompt.length, planned, budgetBytes);
+  const bytes = memory.forecastBytes + promptCacheBytes(decoder, prompt.length, planned);
   // The prompt's own passes; the steps after them are not counted.
-  await tellForecast(model, multiplyAdds, memory.forecastBytes + kept, sink);
+  await tellForecast(model, { multiplyAdds, bytes, budgetBytes }, sink);
   sink({
     type: "experiment.started",
     experiment: id,

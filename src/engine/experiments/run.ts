@@ -103,16 +103,14 @@ class Runner {
   async run(experiments: readonly PlannedExperiment[]): Promise<void> {
     const queue = this.#queue(experiments);
     const { decoder } = this.#model.spec;
-    const passes = forecastPasses(
-      decoder,
-      this.#prompt.length,
-      queue.map(({ planned }) => planned),
-      this.#settings.memoryBudgetBytes,
-    );
+    const planned = queue.map((queued) => queued.planned);
+    const budgetBytes = this.#settings.memoryBudgetBytes;
+    const passes = forecastPasses(decoder, this.#prompt.length, planned, budgetBytes);
     const { memory } = passes;
     const lensRows = this.#observed ? undefined : (this.#observer?.lens?.positions.length ?? 0);
     const { cleanFirst, multiplyAdds } = forecastRun(decoder, passes, lensRows);
-    await tellForecast(this.#model, multiplyAdds, memory.forecastBytes, this.#sink);
+    const bytes = memory.forecastBytes;
+    await tellForecast(this.#model, { multiplyAdds, bytes, budgetBytes }, this.#sink);
     if (cleanFirst) await this.#pass([], "decoder");
     if (memory.groups.length > 1) {
       this.#sink({

@@ -4,11 +4,11 @@ import { floats, Session, type SessionOptions } from "./session.ts";
 const ROWS = 512;
 const WIDTH = 1536;
 /** The middle one counts: on a busy machine a single run can take many times as long as the next. */
-const RUNS = 5;
+const RUNS = 21;
 
 /**
  * The machine's pace in multiply-adds a second, from a small matrix product: what time forecasts
- * start from, before the work itself tells. Takes some tens of milliseconds.
+ * start from, before the work itself tells. Takes some tenths of a second.
  */
 export async function measurePace(options: SessionOptions): Promise<number> {
   const g = new Graph("");
