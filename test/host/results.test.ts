@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import type { Locator } from "playwright-core";
 import { ROOT } from "../../scripts/code-server.ts";
 import type { RunEventOf } from "../../src/runs/events.ts";
 import { readRunFile } from "../../src/runs/file.ts";
@@ -17,8 +18,6 @@ import { eventually, makeWorkspace, VSCodeWindow } from "./support/window.ts";
 const CLIP = "moving-direction-1";
 /** A second model: a copy of the embedded one. */
 const MODEL = "copied-model";
-/** A dialog that was asked for comes within this. */
-const DIALOG_MS = 5_000;
 
 let window: VSCodeWindow;
 let panel: PanelReader;
@@ -183,6 +182,21 @@ test("the panel's Export writes one web page that shows the run without VS Code 
   await page.close();
 });
 
+const quickTitle = (text: string) => window.page.locator(".quick-input-title", { hasText: text });
+
+/**
+ * Chooses from the menu of a run's row. A view that is just being refreshed hands the command no
+ * run, which is asked for then.
+ *
+ * @param shown what the command shows once it has its run.
+ */
+async function chooseForRun(label: string, item: string, shown: Locator): Promise<void> {
+  await window.chooseFromMenu(window.row(label), item);
+  const asked = quickTitle("Run to");
+  await asked.or(shown).first().waitFor();
+  if (await asked.isVisible()) await window.pick(label);
+}
+
 test("a run is opened and revealed from the Runs view", async () => {
   await window.activity("Flowprobe").click();
   const run = window.row(started.prompt.question);
@@ -203,8 +217,17 @@ test("a run is opened and revealed from the Runs view", async () => {
   await window.activity("Flowprobe").click();
 });
 
+test("the palette's commands on a run ask which one", async () => {
+  await window.command("Flowprobe: Reveal Run in Explorer");
+  await quickTitle("Run to reveal").waitFor();
+  await window.pick(started.prompt.question);
+  await window.file(`${title}.flow.jsonl`).waitFor();
+  await window.activity("Flowprobe").click();
+});
+
 test("a renamed run has its name in the Runs view and in both tabs that show it, and goes on there", async () => {
-  await window.chooseFromMenu(window.row(started.prompt.question), "Rename Run");
+  const { question } = started.prompt;
+  await chooseForRun(question, "Rename Run", quickTitle("Rename run"));
   await window.answer("filmed: first", "Rename run");
   const run = window.row("filmed-first");
   await run.waitFor();
@@ -229,16 +252,10 @@ test("a run is deleted from the Runs view only when that is confirmed, and its t
   const run = window.row("filmed-first");
   const [file = ""] = runFiles(window.workspace);
   const dialog = window.page.locator(".monaco-dialog-box", { hasText: file });
-  const ask = () =>
-    eventually("the dialog", async () => {
-      // A view that is just being refreshed hands its menu's command no run.
-      await window.chooseFromMenu(run, "Delete Run");
-      const shown = dialog.waitFor({ timeout: DIALOG_MS });
-      return await shown.then(
-        () => true,
-        () => undefined,
-      );
-    });
+  const ask = async () => {
+    await chooseForRun("filmed-first", "Delete Run", dialog);
+    await dialog.waitFor();
+  };
   await ask();
   await window.dialogButton("Cancel").click();
   await dialog.waitFor({ state: "detached" });

@@ -39,13 +39,13 @@ export class RunCommands {
   ) {}
 
   async open(argument: unknown): Promise<void> {
-    const file = fileOf(argument) ?? (await this.#pick("Run to open"));
+    const file = await this.#file(argument, "Run to open");
     if (file === undefined) return;
     await vscode.commands.executeCommand("vscode.openWith", file, RUN_EDITOR_TYPE);
   }
 
   async rename(argument: unknown): Promise<void> {
-    const file = fileOf(argument);
+    const file = await this.#file(argument, "Run to rename");
     if (file === undefined) return;
     const title = runTitle(file.fsPath);
     const typed = await vscode.window.showInputBox({
@@ -73,7 +73,7 @@ export class RunCommands {
   }
 
   async delete(argument: unknown): Promise<void> {
-    const file = fileOf(argument);
+    const file = await this.#file(argument, "Run to delete");
     if (file === undefined) return;
     const answer = await vscode.window.showWarningMessage(
       `Delete the run "${runTitle(file.fsPath)}"?`,
@@ -93,7 +93,7 @@ export class RunCommands {
   }
 
   async reveal(argument: unknown): Promise<void> {
-    const file = fileOf(argument);
+    const file = await this.#file(argument, "Run to reveal");
     if (file === undefined) return;
     const inside = vscode.workspace.getWorkspaceFolder(file) !== undefined;
     await vscode.commands.executeCommand(inside ? "revealInExplorer" : "revealFileInOS", file);
@@ -177,6 +177,14 @@ export class RunCommands {
       uri: vscode.Uri.file(run.file),
       video: run.video,
     }));
+  }
+
+  /**
+   * The run that was clicked, else one that is asked for: from the palette, and where the view was
+   * being refreshed and hands over no row.
+   */
+  async #file(argument: unknown, title: string): Promise<vscode.Uri | undefined> {
+    return fileOf(argument) ?? (await this.#pick(title));
   }
 
   async #pick(title: string): Promise<vscode.Uri | undefined> {
