@@ -193,7 +193,7 @@ const quickTitle = (text: string) => window.page.locator(".quick-input-title", {
 async function chooseForRun(label: string, item: string, shown: Locator): Promise<void> {
   await window.chooseFromMenu(window.row(label), item);
   const asked = quickTitle("Run to");
-  await asked.or(shown).first().waitFor();
+  await asked.or(shown).filter({ visible: true }).first().waitFor();
   if (await asked.isVisible()) await window.pick(label);
 }
 
