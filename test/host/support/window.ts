@@ -25,6 +25,9 @@ const MENU_DEAF_MS = 300;
 /** Between tries of a dialog that reads folders. */
 const DIALOG_READS_MS = 250;
 
+/** The palette that a key opens, and its rows, come within this, or not at all. */
+const PALETTE_MS = 5_000;
+
 /** A workspace folder of its own, with the sample clips and whatever a test adds to it. */
 export function makeWorkspace(settings: Readonly<Record<string, unknown>> = {}): string {
   const folder = mkdtempSync(join(tmpdir(), "flowprobe-workspace-"));
@@ -135,11 +138,19 @@ export class VSCodeWindow {
 
   /** Runs a command by its title in the command palette. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press("F1");
     const input = this.quickInput;
-    await input.waitFor();
-    await input.fill(`>${title}`);
-    await this.pick(title);
+    await eventually(`the palette's command ${title}`, async () => {
+      // A frame that is just being loaded keeps the key, or takes the focus and closes the palette.
+      await this.page.keyboard.press("F1");
+      try {
+        await input.waitFor({ timeout: PALETTE_MS });
+        await input.fill(`>${title}`, { timeout: PALETTE_MS });
+        await this.pick(title, PALETTE_MS);
+        return true;
+      } catch {
+        return undefined;
+      }
+    });
   }
 
   get quickInput(): Locator {
@@ -159,9 +170,9 @@ export class VSCodeWindow {
   }
 
   /** Picks an item of the list that is offered. */
-  async pick(label: string): Promise<void> {
+  async pick(label: string, patienceMs = PATIENCE_MS): Promise<void> {
     const rows = this.page.locator(".quick-input-list:visible .monaco-list-row");
-    await rows.filter({ hasText: label }).first().click();
+    await rows.filter({ hasText: label }).first().click({ timeout: patienceMs });
   }
 
   /** Saves as `file` by the dialog, once it proposes a file of this name; waits for the file. */
