@@ -111,6 +111,24 @@ function relatives(length: number, sizes: RandomSizes): fc.Arbitrary<Branch[]> {
   );
 }
 
+/**
+ * Branches as a sweep has them: the same rows lose edges to some keys, each series' window starting at
+ * another layer. At a layer some have started, some start there, some are over; many have equal cuts.
+ */
+function sweeps(length: number, sizes: RandomSizes): fc.Arbitrary<Branch[]> {
+  const series = fc.array(subset(length), { minLength: 1, maxLength: 3 });
+  const window = fc.integer({ min: 1, max: sizes.layers });
+  return fc.tuple(subset(length), series, window).map(([queries, each, layers]) =>
+    each.flatMap((keys) => {
+      const edges = { kind: "product", queries, keys } as const;
+      return Array.from({ length: sizes.layers }, (_, first) => {
+        const acts = Array.from({ length: layers }, (_, i) => first + i);
+        return { interventions: [{ kind: "block", edges, layers: new Set(acts) } as const] };
+      });
+    }),
+  );
+}
+
 const cases: fc.Arbitrary<Case> = fc
   .record({
     shape: fc.nat(SHAPES.length - 1),
@@ -141,6 +159,7 @@ const cases: fc.Arbitrary<Case> = fc
           { minLength: 1, maxLength: 6 },
         ),
         relatives(base.length, sizes),
+        sweeps(base.length, sizes),
       ),
     });
   });
@@ -171,7 +190,7 @@ describe("the joint pass", () => {
     await fc.assert(
       fc.asyncProperty(cases, (made) => compare(models, made)),
       {
-        numRuns: 160,
+        numRuns: 240,
         seed: 20_260_101,
       },
     );
