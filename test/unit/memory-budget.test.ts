@@ -115,6 +115,32 @@ test("each branch is in one group, and no group's rows take more than half of th
   assert.equal(most(AMPLE), 1);
 });
 
+test("a 7B model's sweep is forecast within its budget, from what one pass needs on", () => {
+  const layers = 32;
+  const decoder = {
+    ...model.spec.decoder,
+    hiddenSize: 4096,
+    intermediateSize: 11_008,
+    heads: 32,
+    kvHeads: 32,
+    headDim: 128,
+    vocabSize: 32_000,
+  };
+  const { points } = planKnockout(
+    { kind: "knockout", targets: KNOCKOUT_TARGETS, window: 9, style: "center" },
+    benchSubject(layers, decoder.heads),
+  );
+  const paper = planPoints(points, length, layers);
+  const passes = [2.5e9, 3e9, 3.5e9, 4e9, 8e9].map((budget) => {
+    const { forecastBytes, groups } = planMemory(decoder, length, paper, budget);
+    assert.ok(forecastBytes <= budget, `${forecastBytes} of ${budget}`);
+    return groups.length;
+  });
+  assert.ok((passes[0] ?? 0) > 1, "2.5 GB do not hold all branches at once");
+  assert.equal(passes.at(-1), 1);
+  assert.ok(planMemory(decoder, length, paper, 1e9).forecastBytes > 1e9, "too little is told");
+});
+
 test("a run's forecast counts its clean pass and its lens beside the branches", () => {
   const { decoder } = model.spec;
   const many = forecastPasses(decoder, length, planned, AMPLE);

@@ -56,7 +56,7 @@ export interface MassRequest {
 /** The keys that some rows read: positions shared with the clean run first, then own ones. */
 interface KeyPlan {
   readonly shared: Int32Array;
-  /** The own ones. */
+  /** Positions of the own ones. */
   readonly own: Int32Array;
   readonly bias: Bias;
 }
@@ -75,8 +75,6 @@ export class LayerAttention {
   readonly #qWidth: number;
   readonly #kWidth: number;
   readonly #scratch = new Scratch();
-  /** The causal mask of the clean rows, by the first of each part: the same at every layer. */
-  readonly #causal = new Map<number, Bias>();
   /** Oldest first. */
   readonly #plans = new Map<string, KeyPlan>();
   #planValues = 0;
@@ -113,7 +111,11 @@ export class LayerAttention {
     const part = total && this.#scratch.take("mass", total.length);
     for (let first = 0; first < this.#length; first += this.#limits.rows) {
       const end = Math.min(this.#length, first + this.#limits.rows);
-      const bias = this.#cleanBias(first, end);
+      const { bias } = this.#kept(`clean/${first}`, () => ({
+        shared: range(0, end),
+        own: new Int32Array(),
+        bias: buildBias(this.#shape, range(first, end), range(0, end), [NO_CUTS]),
+      }));
       const rows = (of: Float32Array) =>
         this.#tensor(of.subarray(first * this.#qWidth, end * this.#qWidth), 1, end - first);
       await session.run(
@@ -130,14 +132,6 @@ export class LayerAttention {
       for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (part[i] ?? 0);
     }
     return total;
-  }
-
-  #cleanBias(first: number, end: number): Bias {
-    const known = this.#causal.get(first);
-    if (known !== undefined) return known;
-    const made = buildBias(this.#shape, range(first, end), range(0, end), [NO_CUTS]);
-    this.#causal.set(first, made);
-    return made;
   }
 
   /**
@@ -236,19 +230,25 @@ export class LayerAttention {
     }
   }
 
-  /** The key plan of some rows; kept where all branches share it, as layers ask for the same. */
+  /** The key plan of some rows; kept where all branches share it. */
   #keyPlan(
     before: PositionSet,
     computed: PositionSet,
     queries: Int32Array,
     cuts: readonly ActiveBlocks[],
   ): KeyPlan {
-    const ids = cuts.map(({ id }) => id).join();
-    const key = `${before.id}/${computed.id}/${queries[0]}/${queries.length}/${ids}`;
+    const [shared, ...others] = cuts;
+    const make = () => this.#makeKeyPlan(before, queries, cuts);
+    if (shared === undefined || others.length > 0) return make();
+    const key = `${before.id}/${computed.id}/${queries[0]}/${queries.length}/${shared.id}`;
+    return this.#kept(key, make);
+  }
+
+  /** A key plan that layers ask for again; the oldest go when their biases become many. */
+  #kept(key: string, make: () => KeyPlan): KeyPlan {
     const known = this.#plans.get(key);
     if (known !== undefined) return known;
-    const made = this.#makeKeyPlan(before, queries, cuts);
-    if (cuts.length > 1) return made;
+    const made = make();
     this.#plans.set(key, made);
     this.#planValues += made.bias.data.length;
     for (const [old, { bias }] of this.#plans) {

@@ -22,8 +22,9 @@ const HEAP_SLACK = 1.2;
 const LEAST_SHARE = 1 / 10;
 
 /**
- * Splits branches into groups whose residual rows take at most half of what the budget leaves beside
- * the process and widened weights, and bounds the rows that are in a layer at once by the rest.
+ * Splits branches into groups, whose residual rows take at most half of what the budget leaves beside
+ * the process and widened weights, and bounds the rows that are in a layer at once by the other half:
+ * but for the clean rows, which always go together, and then leave less to the branches.
  *
  * @param length S
  * @param budgetBytes for all anonymous memory of the process.
@@ -39,6 +40,8 @@ export function planMemory(
   const free = Math.max(LEAST_SHARE * budgetBytes, usable);
   const perRow = bytesPerRow(decoder);
   const maxRows = Math.max(length, Math.min(Math.floor(free / 2 / perRow), quickestRows(decoder)));
+  const left = Math.max(LEAST_SHARE * budgetBytes, free - maxRows * perRow);
+  const forBranches = Math.min(free / 2, left);
   const groups: number[][] = [];
   let group: number[] = [];
   let held = 0;
@@ -48,7 +51,7 @@ export function planMemory(
     const end = branch.layers.at(-1);
     const rows = Math.max(end?.before.positions.length ?? 0, end?.computed.positions.length ?? 0);
     const bytes = rows * decoder.hiddenSize * FLOAT;
-    if (group.length > 0 && held + bytes > free / 2) {
+    if (group.length > 0 && held + bytes > forBranches) {
       groups.push(group);
       group = [];
       held = 0;

@@ -23,9 +23,9 @@ interface BranchState {
 
 /**
  * One pass over the layers: the clean run and every branch, of which only the dirty rows are
- * computed, and those of branches that are alike so far only once. At each layer all rows share one reading of its weights; branches read the clean
- * run's keys and values and bring their own only for rows that differ. Equal, to rounding, to a
- * masked full forward per branch.
+ * computed, and those of branches that are alike so far only once. At each layer all rows share one
+ * reading of its weights; branches read the clean run's keys and values and bring their own only for
+ * rows that differ. Equal, to rounding, to a masked full forward per branch.
  *
  * @param embeddings [S, d], the merged prompt.
  */
