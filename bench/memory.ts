@@ -13,8 +13,8 @@ export class PeakMemory {
       this.#peak[0] = Number.NaN;
       return;
     }
-    const { pathname } = new URL("./memory-sampler.mjs", import.meta.url);
-    new Worker(pathname, { workerData: this.#peak.buffer, execArgv: [] }).unref();
+    const sampler = new URL("./memory-sampler.mjs", import.meta.url);
+    new Worker(sampler, { workerData: this.#peak.buffer, execArgv: [] }).unref();
   }
 
   get peak(): number {

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import {
   type Browser,
   chromium,
+  errors,
   type FrameLocator,
   type Locator,
   type Page,
@@ -147,8 +148,9 @@ export class VSCodeWindow {
         await input.fill(`>${title}`, { timeout: PALETTE_MS });
         await this.pick(title, PALETTE_MS);
         return true;
-      } catch {
-        return undefined;
+      } catch (error) {
+        if (error instanceof errors.TimeoutError) return undefined;
+        throw error;
       }
     });
   }
