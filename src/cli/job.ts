@@ -1,6 +1,12 @@
 import { resolve } from "node:path";
 import { InputError } from "../engine/errors.ts";
-import { type AnalysisJob, type EngineSettings, PRECISIONS, PROVIDERS } from "../engine/jobs.ts";
+import {
+  type AnalysisJob,
+  DEFAULT_MEMORY_BUDGET_GB,
+  type EngineSettings,
+  PRECISIONS,
+  PROVIDERS,
+} from "../engine/jobs.ts";
 import { featureFolder } from "../engine/vision-cache/place.ts";
 import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
 import type { PromptItem } from "../prompts/item.ts";
@@ -10,7 +16,6 @@ import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import { embeddedModel } from "./places.ts";
 
 const GIGABYTE = 1e9;
-const DEFAULT_BUDGET_GB = 2.5;
 
 /** Flags of the engine process. */
 export const ENGINE_FLAGS: Flags = {
@@ -25,7 +30,7 @@ export const ENGINE_FLAGS: Flags = {
   "memory-budget": {
     kind: "number",
     value: "GB",
-    help: `working memory beside the mapped weights (${DEFAULT_BUDGET_GB})`,
+    help: `memory beside the mapped weights (${DEFAULT_MEMORY_BUDGET_GB})`,
   },
 };
 
@@ -53,7 +58,7 @@ export function engineSettings(args: ParsedArguments): EngineSettings {
     provider,
     precision: PRECISIONS.find((known) => known === args.text("precision")),
     threads: args.number("threads") ?? 0,
-    memoryBudgetBytes: (args.number("memory-budget") ?? DEFAULT_BUDGET_GB) * GIGABYTE,
+    memoryBudgetBytes: (args.number("memory-budget") ?? DEFAULT_MEMORY_BUDGET_GB) * GIGABYTE,
     featureFolder: featureFolder(),
   };
 }

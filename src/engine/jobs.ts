@@ -9,6 +9,9 @@ export type Provider = (typeof PROVIDERS)[number];
 export const PRECISIONS = ["auto", "float32", "float16"] as const;
 export type PrecisionChoice = (typeof PRECISIONS)[number];
 
+/** The memory budget where none is set, in GB of 1e9 bytes. */
+export const DEFAULT_MEMORY_BUDGET_GB = 4;
+
 /** How the engine computes; the same for every job of a process. */
 export interface EngineSettings {
   readonly provider: Provider;
@@ -16,7 +19,7 @@ export interface EngineSettings {
   readonly precision?: PrecisionChoice | undefined;
   /** 0 lets ONNX Runtime choose. */
   readonly threads: number;
-  /** Upper bound of working memory beside the mapped weights, in bytes. */
+  /** Upper bound of the process's anonymous memory (mapped weights are not), in bytes. */
   readonly memoryBudgetBytes: number;
   /** Where video features are kept from run to run; absolute. Absent: in memory only. */
   readonly featureFolder?: string | undefined;

@@ -1,5 +1,11 @@
 import * as vscode from "vscode";
-import { type EngineSettings, PRECISIONS, PROVIDERS, type Provider } from "../engine/jobs.ts";
+import {
+  DEFAULT_MEMORY_BUDGET_GB,
+  type EngineSettings,
+  PRECISIONS,
+  PROVIDERS,
+  type Provider,
+} from "../engine/jobs.ts";
 import { SETTINGS, SETTINGS_SECTION, type SettingName } from "./ids.ts";
 
 /** The settings, read with their types; a value that does not fit its schema counts as the default. */
@@ -38,7 +44,7 @@ export function readSettings(scope?: vscode.Uri): Settings {
       provider: PROVIDERS.find((name) => name === text("provider")) ?? ("auto" satisfies Provider),
       precision: PRECISIONS.find((name) => name === text("precision")) ?? "auto",
       threads: Math.floor(number("threads", 0, 0)),
-      memoryBudgetBytes: number("memoryBudget", 4, 0.25) * BYTES_PER_GB,
+      memoryBudgetBytes: number("memoryBudget", DEFAULT_MEMORY_BUDGET_GB, 0.25) * BYTES_PER_GB,
     },
     keepFeatures: values.get<unknown>(SETTINGS.keepFeatures) !== false,
     window: Math.floor(number("window", 9, 1)),

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { PRECISIONS, PROVIDERS } from "../../src/engine/jobs.ts";
+import { DEFAULT_MEMORY_BUDGET_GB, PRECISIONS, PROVIDERS } from "../../src/engine/jobs.ts";
 import {
   COMMANDS,
   COMPARE_TYPE,
@@ -109,6 +109,11 @@ test("the execution providers and precisions that the settings offer are those o
     assert.deepEqual(offered, [...known]);
     assert.equal(enumDescriptions.length, known.length);
   }
+});
+
+test("the memory budget is the same in VS Code and on the command line", () => {
+  const id = `${SETTINGS_SECTION}.${SETTINGS.memoryBudget}`;
+  assert.equal(contributes.configuration.properties[id].default, DEFAULT_MEMORY_BUDGET_GB);
 });
 
 test("an untrusted folder's settings choose neither a model nor where runs are saved", () => {
