@@ -20,6 +20,8 @@ const THEMES = {
 const SIZE = { width: 1600, height: 1000 };
 /** Tall enough for the longest view, and for a comparison, as a whole. */
 const VIEW_SIZE = { width: 1600, height: 2700 };
+/** The target of the pictured knockout sweep. */
+const KNOCKOUT = "Video and question to question and last";
 /** The cut that the pictured "what if" draws. */
 const CUT = { from: "video", to: "question", name: "the question does not see the video" };
 /** An open-ended question for the picture of generated text. */
@@ -69,6 +71,8 @@ try {
 
   await window.page.setViewportSize(VIEW_SIZE);
   await picture("answer");
+  // On this clip the cuts between frames, shown first, change next to nothing.
+  await panel.choose("knockout", "Target", KNOCKOUT);
   await picture("knockout");
   await picture("lens");
   await panel.setLayer(6);
