@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Engine } from "../src/engine/engine.ts";
-import { presetRanges } from "../src/engine/experiments/presets.ts";
-import { KNOCKOUT_TARGETS } from "../src/engine/jobs.ts";
 import { loadPromptFile } from "../src/prompts/files.ts";
+import { presetRanges } from "../src/protocol/presets.ts";
+import { KNOCKOUT_TARGETS } from "../src/protocol/requests.ts";
 import type { RandomSizes } from "../test/support/random-checkpoint.ts";
 import { BenchModel, cleanMultiplyAdds, type PassTimes, SETTINGS, undisturbed } from "./decoder.ts";
 import { editor } from "./editor.ts";

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CancelledError } from "../src/common/errors.ts";
 import { Engine } from "../src/engine/engine.ts";
-import { CancelledError } from "../src/engine/errors.ts";
-import { type AnalysisJob, KNOCKOUT_TARGETS } from "../src/engine/jobs.ts";
 import { loadPromptFile } from "../src/prompts/files.ts";
-import type { RunEvent } from "../src/runs/events.ts";
+import type { RunEvent } from "../src/protocol/events.ts";
+import { type AnalysisJob, KNOCKOUT_TARGETS } from "../src/protocol/requests.ts";
 import { cachedCheckpoint, type RandomSizes } from "../test/support/random-checkpoint.ts";
 import { SETTINGS } from "./decoder.ts";
 import { PeakMemory } from "./memory.ts";

@@ -1,5 +1,5 @@
-import type { AttentionReading, MassReading, Tensor } from "../src/runs/events.ts";
-import { tensorNumbers } from "../src/runs/tensors.ts";
+import type { AttentionReading, MassReading, Tensor } from "../src/protocol/events.ts";
+import { tensorNumbers } from "../src/protocol/tensors.ts";
 import type { ReadLayer, Store } from "./store.ts";
 
 /** The layers of one run: the clean one's or a branch's. */

@@ -3,7 +3,7 @@ import type {
   PanelRequests,
   RunIdentity,
   SaveRequest,
-} from "../src/host/panel/protocol.ts";
+} from "../src/protocol/panel.ts";
 import type { FrameImages } from "./frame-images.ts";
 import type { Selection } from "./selection.ts";
 import type { Store } from "./store.ts";

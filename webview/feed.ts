@@ -1,5 +1,5 @@
-import type { HostMessage } from "../src/host/panel/protocol.ts";
-import type { RunEvent } from "../src/runs/events.ts";
+import type { RunEvent } from "../src/protocol/events.ts";
+import type { HostMessage } from "../src/protocol/panel.ts";
 
 type EventsMessage = Extract<HostMessage, { kind: "events" }>;
 

@@ -1,4 +1,4 @@
-import type { RunEventOf } from "../src/runs/events.ts";
+import type { RunEventOf } from "../src/protocol/events.ts";
 import type { Picture } from "./pen.ts";
 
 /** Kinds of picture taken from a run file; not SVG, which can hold script. */

@@ -1,4 +1,4 @@
-import { cellIndex, tokenAfter, tokenOfCell } from "../src/runs/grid.ts";
+import { cellIndex, tokenAfter, tokenOfCell } from "../src/protocol/grid.ts";
 import { coveredFrames } from "../src/runs/token-frames.ts";
 import type { Context } from "./context.ts";
 import { el, onWidth, setAttributes } from "./dom.ts";

@@ -1,4 +1,4 @@
-import type { ReplyMessage, RequestMap, RequestOf } from "../src/host/panel/protocol.ts";
+import type { ReplyMessage, RequestMap, RequestOf } from "../src/protocol/panel.ts";
 
 /** What VS Code gives a webview. */
 export interface WebviewApi {

@@ -1,5 +1,5 @@
-import type { LensReading } from "../src/runs/events.ts";
-import { tensorNumbers } from "../src/runs/tensors.ts";
+import type { LensReading } from "../src/protocol/events.ts";
+import { tensorNumbers } from "../src/protocol/tensors.ts";
 import { wordOf } from "../src/runs/words.ts";
 import type { Store } from "./store.ts";
 

@@ -5,7 +5,7 @@ import type {
   ReplyMessage,
   RunIdentity,
   SyncResult,
-} from "../src/host/panel/protocol.ts";
+} from "../src/protocol/panel.ts";
 import { CompareApp } from "./compare/compare-app.ts";
 import type { Context } from "./context.ts";
 import { unseen } from "./feed.ts";

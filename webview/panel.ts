@@ -1,4 +1,4 @@
-import type { PanelView } from "../src/host/panel/protocol.ts";
+import type { PanelView } from "../src/protocol/panel.ts";
 import type { Context } from "./context.ts";
 import { el } from "./dom.ts";
 import { Page, type Place } from "./page.ts";

@@ -1,4 +1,4 @@
-import { bestForEdges } from "../src/runs/pathways.ts";
+import { bestForEdges } from "../src/protocol/pathways.ts";
 import { percent } from "./dom.ts";
 import { type Trial, trialLines } from "./pathway-trials.ts";
 import { SCATTER_STEP, type ScatterFigure, type ScatterPoint } from "./scatter-figure.ts";

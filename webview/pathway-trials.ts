@@ -1,4 +1,3 @@
-import type { LayerRange } from "../src/engine/jobs.ts";
 import {
   keptShare,
   type NamedRanges,
@@ -7,7 +6,8 @@ import {
   RANDOM_SERIES,
   rangesOf,
   TRIED_SERIES,
-} from "../src/runs/pathways.ts";
+} from "../src/protocol/pathways.ts";
+import type { LayerRange } from "../src/protocol/requests.ts";
 import { layerRange, percent, visibleToken } from "./dom.ts";
 import type { BranchResult, ExperimentState, Store } from "./store.ts";
 

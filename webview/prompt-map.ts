@@ -1,5 +1,5 @@
-import type { RunTokens } from "../src/runs/events.ts";
-import { type Cell, cellCount, cellOf } from "../src/runs/grid.ts";
+import type { RunTokens } from "../src/protocol/events.ts";
+import { type Cell, cellCount, cellOf } from "../src/protocol/grid.ts";
 
 /** What kind of group colours a position: the most specific one it belongs to. */
 export const GROUP_KINDS = [

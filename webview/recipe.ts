@@ -1,4 +1,4 @@
-import { gridInWords } from "../src/runs/grid.ts";
+import { gridInWords } from "../src/protocol/grid.ts";
 import { layerRange } from "./dom.ts";
 import type { Store } from "./store.ts";
 

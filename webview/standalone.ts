@@ -1,11 +1,11 @@
+import type { RunEvent, Tensor } from "../src/protocol/events.ts";
 import {
   type PanelRequestName,
   type PanelRequests,
   type RunIdentity,
   type SaveRequest,
   STANDALONE_RUN_ID,
-} from "../src/host/panel/protocol.ts";
-import type { RunEvent, Tensor } from "../src/runs/events.ts";
+} from "../src/protocol/panel.ts";
 import { el } from "./dom.ts";
 
 /** A run inside an exported page. */

@@ -1,4 +1,3 @@
-import type { EngineState, PanelState } from "../src/host/panel/protocol.ts";
 import type {
   AnswerReading,
   AttentionReading,
@@ -7,7 +6,8 @@ import type {
   ProgressEvent,
   RunEvent,
   RunEventOf,
-} from "../src/runs/events.ts";
+} from "../src/protocol/events.ts";
+import type { EngineState, PanelState } from "../src/protocol/panel.ts";
 import { type PromptMap, promptMap } from "./prompt-map.ts";
 import { Selection } from "./selection.ts";
 

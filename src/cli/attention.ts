@@ -1,4 +1,4 @@
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import { positionsOf } from "../prompts/groups.ts";
 import type {
   AttentionReading,
@@ -6,9 +6,9 @@ import type {
   RunEvent,
   RunEventOf,
   Tensor,
-} from "../runs/events.ts";
+} from "../protocol/events.ts";
+import { tensorNumbers } from "../protocol/tensors.ts";
 import { meanMass } from "../runs/mass.ts";
-import { tensorNumbers } from "../runs/tensors.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
 import { CLIP_FLAGS } from "./job.ts";

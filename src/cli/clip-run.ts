@@ -1,6 +1,6 @@
-import type { AnalysisJob } from "../engine/jobs.ts";
 import { EngineClient } from "../engine/service/client.ts";
-import type { EventSink } from "../runs/events.ts";
+import type { EventSink } from "../protocol/events.ts";
+import type { AnalysisJob } from "../protocol/requests.ts";
 import type { Flags, ParsedArguments } from "./arguments.ts";
 import type { Terminal } from "./command.ts";
 import { clipAndQuestion, engineSettings } from "./job.ts";

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import {
   alignRuns,
   compareAnswers,

@@ -1,9 +1,9 @@
 import { join, resolve } from "node:path";
-import { InputError } from "../engine/errors.ts";
-import { type ExperimentRequest, KNOCKOUT_TARGETS } from "../engine/jobs.ts";
+import { InputError } from "../common/errors.ts";
 import { EngineClient } from "../engine/service/client.ts";
 import { type LoadedQuestion, loadPromptFile } from "../prompts/files.ts";
-import type { RunEvent } from "../runs/events.ts";
+import type { RunEvent } from "../protocol/events.ts";
+import { type ExperimentRequest, KNOCKOUT_TARGETS } from "../protocol/requests.ts";
 import { RUN_FILE_SUFFIX } from "../runs/file.ts";
 import { fileNamePart } from "../runs/names.ts";
 import { SAMPLE_MODES } from "../runs/records.ts";

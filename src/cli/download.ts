@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline/promises";
-import { CancelledError, InputError } from "../engine/errors.ts";
+import { CancelledError, InputError } from "../common/errors.ts";
+import { formatBytes, formatSeconds } from "../common/format-size.ts";
 import { CachedRepository } from "../hub/cache.ts";
 import { HubClient } from "../hub/client.ts";
 import { type DownloadProgress, download } from "../hub/download.ts";
@@ -7,7 +8,6 @@ import { repositoryName, revisionName } from "../hub/names.ts";
 import { type DownloadPlan, planDownload } from "../hub/plan.ts";
 import { HubRequests, proxyNamed, type Send } from "../hub/requests.ts";
 import { environmentToken, hubSettings, TOKEN_PLACES } from "../hub/settings.ts";
-import { formatBytes, formatSeconds } from "../runs/sizes.ts";
 import { UsageError } from "./arguments.ts";
 import type { Command, Terminal } from "./command.ts";
 

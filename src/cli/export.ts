@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { fileFailure } from "../common/file-failure.ts";
 import { runToJson } from "../runs/exports.ts";
-import { fileFailure } from "../runs/failures.ts";
 import { readRunFile } from "../runs/file.ts";
 import { SAMPLE_MODES } from "../runs/records.ts";
 import { exportReference } from "../runs/reference.ts";

@@ -1,13 +1,4 @@
-import {
-  DEFAULT_KEEP_SHARE,
-  DEFAULT_MAX_CANDIDATES,
-  DEFAULT_RANDOM_SEED,
-  KEEP_SHARES,
-  pathwaySearch,
-  type SearchRequest,
-} from "../engine/experiments/presets.ts";
-import type { RunEvent, RunEventOf } from "../runs/events.ts";
-import { experimentsOf, type SearchOutcome } from "../runs/experiments.ts";
+import type { RunEvent, RunEventOf } from "../protocol/events.ts";
 import {
   bestForEdges,
   keepsAnswer,
@@ -17,7 +8,16 @@ import {
   pathwayPoints,
   RANDOM_SERIES,
   TRIED_SERIES,
-} from "../runs/pathways.ts";
+} from "../protocol/pathways.ts";
+import {
+  DEFAULT_KEEP_SHARE,
+  DEFAULT_MAX_CANDIDATES,
+  DEFAULT_RANDOM_SEED,
+  KEEP_SHARES,
+  pathwaySearch,
+  type SearchRequest,
+} from "../protocol/presets.ts";
+import { experimentsOf, type SearchOutcome } from "../runs/experiments.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import { runClip } from "./clip-run.ts";
 import type { Terminal } from "./command.ts";

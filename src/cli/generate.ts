@@ -1,6 +1,6 @@
-import { parseLayerRange } from "../engine/experiments/presets.ts";
-import type { GenerationCut } from "../engine/jobs.ts";
-import type { RunEvent } from "../runs/events.ts";
+import type { RunEvent } from "../protocol/events.ts";
+import { parseLayerRange } from "../protocol/presets.ts";
+import type { GenerationCut } from "../protocol/requests.ts";
 import { UsageError } from "./arguments.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";

@@ -1,17 +1,17 @@
 import { resolve } from "node:path";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
+import { featureFolder } from "../engine/vision-cache/place.ts";
+import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
+import { questionsAbout, selectQuestion } from "../prompts/select.ts";
+import { COUNTERFACTUAL_ORDERS } from "../protocol/events.ts";
+import type { PromptItem } from "../protocol/prompt-item.ts";
 import {
   type AnalysisJob,
   DEFAULT_MEMORY_BUDGET_GB,
   type EngineSettings,
   PRECISIONS,
   PROVIDERS,
-} from "../engine/jobs.ts";
-import { featureFolder } from "../engine/vision-cache/place.ts";
-import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
-import type { PromptItem } from "../prompts/item.ts";
-import { questionsAbout, selectQuestion } from "../prompts/select.ts";
-import { COUNTERFACTUAL_ORDERS } from "../runs/events.ts";
+} from "../protocol/requests.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import { embeddedModel } from "./places.ts";
 

@@ -1,5 +1,5 @@
-import type { RunEvent, RunEventOf } from "../runs/events.ts";
-import { gridInWords } from "../runs/grid.ts";
+import type { RunEvent, RunEventOf } from "../protocol/events.ts";
+import { gridInWords } from "../protocol/grid.ts";
 
 /** The clean run as `--json` prints it; layers count from 0. */
 export function analysisReport(events: readonly RunEvent[], out: string): Record<string, unknown> {

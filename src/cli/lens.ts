@@ -1,6 +1,6 @@
 import { positionsOf } from "../prompts/groups.ts";
-import type { LensReading, RunEvent, RunEventOf, RunTokens } from "../runs/events.ts";
-import { cellOf, tokenOfCell } from "../runs/grid.ts";
+import type { LensReading, RunEvent, RunEventOf, RunTokens } from "../protocol/events.ts";
+import { cellOf, tokenOfCell } from "../protocol/grid.ts";
 import { coveredFrames } from "../runs/token-frames.ts";
 import { UsageError } from "./arguments.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";

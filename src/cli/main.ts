@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { CancelledError, InputError, ModelError } from "../engine/errors.ts";
+import { CancelledError, InputError, ModelError } from "../common/errors.ts";
 import { EngineDiedError } from "../engine/service/died.ts";
 import { analyze } from "./analyze.ts";
 import { flagHelp, ParsedArguments, UsageError } from "./arguments.ts";

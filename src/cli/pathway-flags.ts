@@ -1,10 +1,5 @@
-import {
-  PRESET_NAMES,
-  parseLayerRange,
-  presetFits,
-  presetRanges,
-} from "../engine/experiments/presets.ts";
-import type { KeptRanges, LayerRange } from "../engine/jobs.ts";
+import { PRESET_NAMES, parseLayerRange, presetFits, presetRanges } from "../protocol/presets.ts";
+import type { KeptRanges, LayerRange } from "../protocol/requests.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Terminal } from "./command.ts";
 

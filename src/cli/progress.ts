@@ -1,4 +1,4 @@
-import type { ProgressEvent } from "../runs/events.ts";
+import type { ProgressEvent } from "../protocol/events.ts";
 
 const PHASES: Readonly<Record<ProgressEvent["phase"], string>> = {
   open: "opening the model",

@@ -1,9 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { InputError } from "../engine/errors.ts";
-import type { AnalysisJob } from "../engine/jobs.ts";
+import { InputError } from "../common/errors.ts";
 import type { EngineClient } from "../engine/service/client.ts";
-import type { EventSink, RunEvent } from "../runs/events.ts";
+import type { EventSink, RunEvent } from "../protocol/events.ts";
+import type { AnalysisJob } from "../protocol/requests.ts";
 import { withFreshExperimentIds } from "../runs/experiments.ts";
 import { readRunFile } from "../runs/file.ts";
 import { runFilePath } from "../runs/names.ts";

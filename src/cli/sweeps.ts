@@ -1,11 +1,11 @@
-import {
-  DEFAULT_RANDOM_SEED,
-  PRESET_NAMES,
-  parseLayerRange,
-} from "../engine/experiments/presets.ts";
-import { type ExperimentRequest, KNOCKOUT_TARGETS, type KnockoutTarget } from "../engine/jobs.ts";
 import type { EngineClient } from "../engine/service/client.ts";
-import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../runs/events.ts";
+import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../protocol/events.ts";
+import { DEFAULT_RANDOM_SEED, PRESET_NAMES, parseLayerRange } from "../protocol/presets.ts";
+import {
+  type ExperimentRequest,
+  KNOCKOUT_TARGETS,
+  type KnockoutTarget,
+} from "../protocol/requests.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command, Terminal } from "./command.ts";

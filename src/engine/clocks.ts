@@ -1,12 +1,12 @@
 import type { PromptTokens } from "../prompts/groups.ts";
+import type { VideoWording } from "../prompts/prompt-spec.ts";
 import type { ClipTimes } from "../prompts/video-text.ts";
+import type { ClipSource } from "../protocol/requests.ts";
 import { partOfClip } from "../video/frame-indices.ts";
 import type { SampledVideo } from "../video/types.ts";
-import { mropePositions } from "./families/mrope.ts";
-import type { VideoWording } from "./families/prompt-spec.ts";
-import type { Positions } from "./families/rope.ts";
-import { isNative, type ModelSpec } from "./families/spec.ts";
-import type { ClipSource } from "./jobs.ts";
+import type { Positions } from "./families/shared/rope.ts";
+import { isNative, type ModelSpec } from "./families/shared/spec.ts";
+import { mropePositions } from "./positions/mrope.ts";
 
 /** Frames a second that a model's processor assumes of pictures without a clock. */
 const ASSUMED_FPS = 24;

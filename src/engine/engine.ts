@@ -1,12 +1,18 @@
 import { basename } from "node:path";
+import { InputError } from "../common/errors.ts";
 import { readChatTemplate } from "../prompts/chat.ts";
-import type { EventSink, RunEventOf } from "../runs/events.ts";
+import type { EventSink, RunEventOf } from "../protocol/events.ts";
+import type {
+  AnalysisJob,
+  EngineSettings,
+  ExperimentRequest,
+  Observations,
+} from "../protocol/requests.ts";
+import { openTokenizer } from "../tokenizer/tokenizer.ts";
 import { prepareDecoder } from "../video/decoder-module.ts";
 import { encodePicture } from "../video/pictures.ts";
 import { readFrameProcessor } from "../video/processor-file.ts";
 import type { RgbFrame } from "../video/types.ts";
-import { openTokenizer } from "./checkpoint/tokenizer.ts";
-import { InputError } from "./errors.ts";
 import {
   forecastSearch,
   type PlannedSearch,
@@ -27,8 +33,7 @@ import { planPathways } from "./experiments/pathways.ts";
 import { type ExperimentPlan, planPoints, type Subject } from "./experiments/plan.ts";
 import { type PlannedExperiment, runExperiments } from "./experiments/run.ts";
 import { readModelSpec } from "./families/registry.ts";
-import { isNative, type ModelSpec, tokenGrid, tokenSide } from "./families/spec.ts";
-import type { AnalysisJob, EngineSettings, ExperimentRequest, Observations } from "./jobs.ts";
+import { isNative, type ModelSpec, tokenGrid, tokenSide } from "./families/shared/spec.ts";
 import {
   clipShape,
   type LoadedModel,

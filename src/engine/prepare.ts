@@ -1,20 +1,21 @@
 import { basename } from "node:path";
+import { InputError, ModelError, throwIfCancelled } from "../common/errors.ts";
 import { renderChat } from "../prompts/chat.ts";
 import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
-import type { PromptItem } from "../prompts/item.ts";
 import { CHAT_TEMPLATE, type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
 import { type ClipTimes, unknownTimes, videoText } from "../prompts/video-text.ts";
-import type { EventSink, RunEventOf } from "../runs/events.ts";
-import { RUN_FORMAT, RUN_FORMAT_VERSION } from "../runs/format.ts";
-import { cellCount } from "../runs/grid.ts";
+import type { EventSink, RunEventOf } from "../protocol/events.ts";
+import { RUN_FORMAT, RUN_FORMAT_VERSION } from "../protocol/format.ts";
+import { cellCount } from "../protocol/grid.ts";
+import type { PromptItem } from "../protocol/prompt-item.ts";
+import type { AnalysisJob, ClipSource, Observations } from "../protocol/requests.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { evenIndices, spreadIndices } from "../video/even-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { cropRectangle, preparedSize, preprocess } from "../video/preprocess.ts";
 import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
 import type { FrameRule, RgbFrame, SampledVideo } from "../video/types.ts";
-import type { Tokenizer } from "./checkpoint/tokenizer.ts";
 import { rowPositions, timesOf } from "./clocks.ts";
-import { InputError, ModelError, throwIfCancelled } from "./errors.ts";
 import { type CleanObserver, massRequest } from "./experiments/observe.ts";
 import type { Subject } from "./experiments/plan.ts";
 import { randomSource } from "./experiments/random.ts";
@@ -28,8 +29,7 @@ import {
   tokenGrid,
   tokenSide,
   trailingTokens,
-} from "./families/spec.ts";
-import type { AnalysisJob, ClipSource, Observations } from "./jobs.ts";
+} from "./families/shared/spec.ts";
 import type { OpenModel } from "./runtime/model.ts";
 import { range } from "./trace/rows.ts";
 import { keptCells, placeVideo } from "./video-tokens.ts";

@@ -8,7 +8,7 @@ import {
   type NativeModelSpec,
   tokenGrid,
   tokenSide,
-} from "./families/spec.ts";
+} from "./families/shared/spec.ts";
 
 /** Whether tokens that show what the frame before showed are left out: one of two files says it. */
 export function leavesOut({ compresses }: NativeModelSpec, images: ImageProcessorSpec): boolean {

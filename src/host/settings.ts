@@ -5,7 +5,7 @@ import {
   PRECISIONS,
   PROVIDERS,
   type Provider,
-} from "../engine/jobs.ts";
+} from "../protocol/requests.ts";
 import { SETTINGS, SETTINGS_SECTION, type SettingName } from "./ids.ts";
 
 /** The settings, read with their types; a value that does not fit its schema counts as the default. */

@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { formatSeconds } from "../runs/sizes.ts";
+import { formatSeconds } from "../common/format-size.ts";
 import type { Experimenter } from "./engine/experimenter.ts";
 import { COMMANDS, CONTEXTS } from "./ids.ts";
 

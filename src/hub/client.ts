@@ -1,5 +1,5 @@
 import { listFiles, listModels, modelInfo } from "@huggingface/hub";
-import { CancelledError, InputError } from "../engine/errors.ts";
+import { CancelledError, InputError } from "../common/errors.ts";
 import { HubError } from "./failures.ts";
 import type { HubRequests } from "./requests.ts";
 

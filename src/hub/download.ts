@@ -1,8 +1,8 @@
 import { mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { InputError, throwIfCancelled } from "../engine/errors.ts";
-import { fileFailure } from "../runs/failures.ts";
-import { formatBytes } from "../runs/sizes.ts";
+import { InputError, throwIfCancelled } from "../common/errors.ts";
+import { fileFailure } from "../common/file-failure.ts";
+import { formatBytes } from "../common/format-size.ts";
 import { CachedRepository, type MakeLink, sizeOf } from "./cache.ts";
 import type { HubClient, HubFile } from "./client.ts";
 import { holdLock } from "./lock.ts";

@@ -1,4 +1,4 @@
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 
 /** What kind of trouble the hub or the way to it gave. */
 export type HubTrouble =

@@ -1,7 +1,7 @@
 import { mkdir, open, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { InputError } from "../engine/errors.ts";
-import { fileFailure, systemCode } from "../runs/failures.ts";
+import { InputError } from "../common/errors.ts";
+import { fileFailure, systemCode } from "../common/file-failure.ts";
 
 /** A lock's time is renewed this often; one that is much older was left by a program that died. */
 const RENEWED_MS = 5_000;

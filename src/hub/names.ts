@@ -1,4 +1,4 @@
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 
 /** Characters and dots as the hub allows them; nothing that could lead out of a folder. */
 const PART = /^(?!.*\.\.)(?!.*--)[A-Za-z0-9][\w.-]{0,95}$/;

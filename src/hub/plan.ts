@@ -1,4 +1,5 @@
-import { ConfigReader } from "../engine/checkpoint/config.ts";
+import { ConfigReader } from "../common/config-reader.ts";
+import { ModelError } from "../common/errors.ts";
 import { refuseOtherLayouts } from "../engine/checkpoint/layout.ts";
 import {
   parseSafetensorsHeader,
@@ -6,7 +7,6 @@ import {
   safetensorsHeaderBytes,
 } from "../engine/checkpoint/safetensors.ts";
 import { type CheckpointFiles, locateTensors, shardNames } from "../engine/checkpoint/weights.ts";
-import { ModelError } from "../engine/errors.ts";
 import { chooseReader } from "../engine/families/registry.ts";
 import { CachedRepository, sizeOf } from "./cache.ts";
 import type { HubClient, HubFile, HubModel } from "./client.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { CancelledError, InputError, throwIfCancelled } from "../engine/errors.ts";
+import { CancelledError, InputError, throwIfCancelled } from "../common/errors.ts";
 import { HubError, isBreak, noAnswer, refusedAnswer } from "./failures.ts";
 import type { HubSettings } from "./settings.ts";
 

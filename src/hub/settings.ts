@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 
 /** Where the hub is and where its files are kept, as the hub's own tools are told by the environment. */
 export interface HubSettings {

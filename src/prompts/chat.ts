@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Template } from "@huggingface/jinja";
-import { InputError, ModelError } from "../engine/errors.ts";
-import type { ChatValues, ChoiceWording } from "../engine/families/prompt-spec.ts";
-import type { PromptItem } from "./item.ts";
+import { InputError, ModelError } from "../common/errors.ts";
+import type { PromptItem } from "../protocol/prompt-item.ts";
+import type { ChatValues, ChoiceWording } from "./prompt-spec.ts";
 import { layOutQuestion } from "./question-block.ts";
 import { assembled, CHAT_TEMPLATE, type RenderedPrompt } from "./templates.ts";
 import { VIDEO_PLACEHOLDER } from "./words.ts";

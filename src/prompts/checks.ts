@@ -1,4 +1,4 @@
-import type { ClipQuestion } from "./item.ts";
+import type { ClipQuestion } from "../protocol/prompt-item.ts";
 import { nearest } from "./nearest.ts";
 import type { Offsets, Report } from "./problems.ts";
 import { layOutQuestion } from "./question-block.ts";

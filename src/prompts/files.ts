@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, parse, resolve } from "node:path";
-import { InputError } from "../engine/errors.ts";
-import type { ClipQuestion } from "./item.ts";
+import { InputError } from "../common/errors.ts";
+import type { ClipQuestion } from "../protocol/prompt-item.ts";
 import { type ParsedPromptFile, parsePromptFile } from "./parse.ts";
 import type { PromptProblem, SourceRange } from "./problems.ts";
 import { VideoFinder } from "./videos.ts";

@@ -1,8 +1,8 @@
-import type { CharRange } from "../engine/checkpoint/tokenization/aligned.ts";
-import type { Tokenizer } from "../engine/checkpoint/tokenizer.ts";
-import { InputError, ModelError } from "../engine/errors.ts";
-import type { RunPrompt, RunTokens } from "../runs/events.ts";
-import type { PromptItem } from "./item.ts";
+import { InputError, ModelError } from "../common/errors.ts";
+import type { RunPrompt, RunTokens } from "../protocol/events.ts";
+import type { PromptItem } from "../protocol/prompt-item.ts";
+import type { CharRange } from "../tokenizer/aligned.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { RenderedPrompt } from "./templates.ts";
 
 /** Video tokens of a clip: frame-major, then row, then column. */

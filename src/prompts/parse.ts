@@ -1,6 +1,6 @@
 import type { z } from "zod";
+import type { ClipQuestion } from "../protocol/prompt-item.ts";
 import { checkQuestion } from "./checks.ts";
-import type { ClipQuestion } from "./item.ts";
 import { parseJsonTree } from "./json-tree.ts";
 import { nearest } from "./nearest.ts";
 import {

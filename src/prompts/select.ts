@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import type { LoadedQuestion } from "./files.ts";
 
 /** The questions about a clip; all of them when none names it (the clip then takes their place). */

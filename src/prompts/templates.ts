@@ -1,6 +1,6 @@
-import type { CharRange } from "../engine/checkpoint/tokenization/aligned.ts";
-import { InputError } from "../engine/errors.ts";
-import type { PromptItem } from "./item.ts";
+import { InputError } from "../common/errors.ts";
+import type { PromptItem } from "../protocol/prompt-item.ts";
+import type { CharRange } from "../tokenizer/aligned.ts";
 import { type LabelledOption, layOutQuestion, type QuestionBlock } from "./question-block.ts";
 import { SYSTEM_TEXT, VIDEO_PLACEHOLDER } from "./words.ts";
 

@@ -1,6 +1,6 @@
-import type { VideoWording } from "../engine/families/prompt-spec.ts";
 import { roundHalfToEven } from "../video/frame-indices.ts";
 import { numberInWords } from "./numbers.ts";
+import type { VideoWording } from "./prompt-spec.ts";
 
 /** What a video's wording may tell of the clip. */
 export interface ClipTimes {

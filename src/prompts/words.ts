@@ -1,4 +1,4 @@
-import type { CharRange } from "../engine/checkpoint/tokenization/aligned.ts";
+import type { CharRange } from "../tokenizer/aligned.ts";
 
 /** The task description of the paper's reference implementation for multiple-choice questions. */
 export const SYSTEM_TEXT =

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { dirname, relative, resolve, sep } from "node:path";
 import { stringify } from "yaml";
-import { InputError } from "../engine/errors.ts";
-import type { PromptItem } from "./item.ts";
+import { InputError } from "../common/errors.ts";
+import type { PromptItem } from "../protocol/prompt-item.ts";
 
 /** A prompt file's YAML for questions about one clip. Keys without a value are left out. */
 export function promptFileText(video: string, items: readonly PromptItem[]): string {

@@ -4,8 +4,8 @@ import {
   TENSOR_DTYPES,
   type Tensor,
   type TensorElement,
-} from "./events.ts";
-import { RUN_FORMAT_VERSION } from "./format.ts";
+} from "../protocol/events.ts";
+import { RUN_FORMAT_VERSION } from "../protocol/format.ts";
 
 /** A tensor as it stands in the file: base64 of its little-endian elements. */
 interface StoredTensor {

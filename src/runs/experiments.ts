@@ -1,4 +1,4 @@
-import type { RunEvent, RunEventOf } from "./events.ts";
+import type { RunEvent, RunEventOf } from "../protocol/events.ts";
 
 /** An experiment of a run, as far as it came. */
 export interface RecordedExperiment {

@@ -1,7 +1,7 @@
-import type { RunEvent, RunEventOf, Tensor } from "./events.ts";
+import type { RunEvent, RunEventOf, Tensor } from "../protocol/events.ts";
+import { tensorNumbers } from "../protocol/tensors.ts";
 import { experimentsOf } from "./experiments.ts";
 import { knockoutRecords } from "./records.ts";
-import { tensorNumbers } from "./tensors.ts";
 
 /**
  * A run as one JSON value: what it was made of, the answer, every layer (numbered 0 … L-1) and every

@@ -1,8 +1,8 @@
 import { createReadStream } from "node:fs";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
+import { fileFailure } from "../common/file-failure.ts";
+import type { RunEvent } from "../protocol/events.ts";
 import { decodeEvent, newerVersion } from "./codec.ts";
-import type { RunEvent } from "./events.ts";
-import { fileFailure } from "./failures.ts";
 import { splitLines } from "./lines.ts";
 
 /** Suffix of run files. */

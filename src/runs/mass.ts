@@ -1,5 +1,5 @@
-import type { MassReading } from "./events.ts";
-import { tensorNumbers } from "./tensors.ts";
+import type { MassReading } from "../protocol/events.ts";
+import { tensorNumbers } from "../protocol/tensors.ts";
 
 /** Attention that a query group's positions give to a key group, by head; undefined when not read. */
 export function massByHead(

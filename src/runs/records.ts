@@ -1,4 +1,4 @@
-import type { RunEvent, RunEventOf } from "./events.ts";
+import type { RunEvent, RunEventOf } from "../protocol/events.ts";
 import { experimentsOf } from "./experiments.ts";
 
 /** Samples that are exported: those the clean run answers rightly, wrongly, or all. */

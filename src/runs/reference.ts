@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { InputError } from "../engine/errors.ts";
-import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../engine/jobs.ts";
-import type { RunEvent } from "./events.ts";
-import { fileFailure } from "./failures.ts";
+import { InputError } from "../common/errors.ts";
+import { fileFailure } from "../common/file-failure.ts";
+import type { RunEvent } from "../protocol/events.ts";
+import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../protocol/requests.ts";
 import {
   answerProbabilityRecords,
   knockoutRecords,

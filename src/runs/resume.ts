@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { AnalysisJob, ExperimentRequest, Observations } from "../engine/jobs.ts";
-import type { RunEvent, RunEventOf } from "./events.ts";
+import type { RunEvent, RunEventOf } from "../protocol/events.ts";
+import type { AnalysisJob, ExperimentRequest, Observations } from "../protocol/requests.ts";
 import { experimentsOf, type RecordedExperiment } from "./experiments.ts";
 
 /** What a job still lacks in a run that was begun before. */

@@ -1,4 +1,4 @@
-import type { RunEvent, RunEventOf } from "./events.ts";
+import type { RunEvent, RunEventOf } from "../protocol/events.ts";
 import type { SampleMode } from "./records.ts";
 
 /** Half width of a 95 % interval of a mean, in standard errors (normal approximation). */

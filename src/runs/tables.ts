@@ -1,4 +1,4 @@
-import type { RunEvent } from "./events.ts";
+import type { RunEvent } from "../protocol/events.ts";
 import { experimentsOf } from "./experiments.ts";
 
 type Cell = string | number | null | undefined;

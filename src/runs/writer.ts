@@ -1,11 +1,11 @@
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
+import { fileFailure } from "../common/file-failure.ts";
+import { makeFolder } from "../common/folders.ts";
+import type { RunEvent } from "../protocol/events.ts";
 import { encodeEvent } from "./codec.ts";
-import type { RunEvent } from "./events.ts";
-import { fileFailure } from "./failures.ts";
 import { readEvents } from "./file.ts";
-import { makeFolder } from "./folders.ts";
 
 const LINE_FEED = 0x0a;
 

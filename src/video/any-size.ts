@@ -1,4 +1,4 @@
-import type { ConfigReader } from "../engine/checkpoint/config.ts";
+import type { ConfigReader } from "../common/config-reader.ts";
 import type { EvenSampling } from "./even-indices.ts";
 
 /** Nearly in its shape to sides of whole multiples and an area within bounds. */

@@ -1,4 +1,4 @@
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import type { DecodedFrame, PacketFacts } from "./ffmpeg.ts";
 import {
   type FrameOrder,

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import { unreadable } from "./file-errors.ts";
 
 /**

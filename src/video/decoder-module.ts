@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import { unreadable } from "./file-errors.ts";
 
 /** What `vendor/ffmpeg/glue.c` exports; arguments and results are addresses, counts or doubles. */

@@ -1,4 +1,4 @@
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import { checkWanted, partOfClip, roundHalfToEven } from "./frame-indices.ts";
 
 /** Frames at even distances from the first on: the rule of Qwen2-VL's video processor. */

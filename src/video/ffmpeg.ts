@@ -3,7 +3,7 @@
  * every platform runs the same one. Nothing outside this folder knows which decoder it is.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import { DecoderInstance } from "./decoder-module.ts";
 import { unreadable } from "./file-errors.ts";
 import type { RgbImage } from "./types.ts";

@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 
 /** Says what is at a path that can be read: a file, or a folder. @throws InputError */
 export async function whatIsAt(path: string): Promise<"file" | "folder"> {

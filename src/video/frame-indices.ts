@@ -1,4 +1,4 @@
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 
 /**
  * The positions of the frames a model is given: the reference's rule, the middles of equal

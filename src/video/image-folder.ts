@@ -1,6 +1,6 @@
 import { open, readdir } from "node:fs/promises";
 import { extname, join } from "node:path";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import { MediaInput } from "./ffmpeg.ts";
 import { unreadable } from "./file-errors.ts";
 import { frameIndices } from "./frame-indices.ts";

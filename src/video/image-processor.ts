@@ -1,6 +1,5 @@
-import { ConfigReader } from "../engine/checkpoint/config.ts";
-import { ModelError } from "../engine/errors.ts";
-import type { FrameProcessor } from "../engine/families/spec.ts";
+import { ConfigReader } from "../common/config-reader.ts";
+import { ModelError } from "../common/errors.ts";
 import {
   type AreaStep,
   readPublishedArea,
@@ -10,6 +9,7 @@ import {
   readVideoLlama3Sampling,
 } from "./any-size.ts";
 import type { EvenSampling } from "./even-indices.ts";
+import type { FrameProcessor } from "./frame-processor.ts";
 import type { Resample } from "./pillow-resize.ts";
 
 /** Per channel: red, green, blue. */

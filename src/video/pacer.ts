@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { throwIfCancelled } from "../engine/errors.ts";
+import { throwIfCancelled } from "../common/errors.ts";
 
 /** Longest stretch of blocking work, in milliseconds, before messages get their turn. */
 const STRETCH = 20;

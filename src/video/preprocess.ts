@@ -1,4 +1,4 @@
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import type { AreaStep } from "./any-size.ts";
 import { roundHalfToEven } from "./frame-indices.ts";
 import type { ImageProcessorSpec, ResizeStep, Size } from "./image-processor.ts";

@@ -1,11 +1,6 @@
-import {
-  fileExists,
-  type JsonFile,
-  readConfig,
-  readJsonFile,
-} from "../engine/checkpoint/config.ts";
-import type { FrameProcessor } from "../engine/families/spec.ts";
+import { fileExists, type JsonFile, readConfig, readJsonFile } from "../common/config-reader.ts";
 import { checkMerge } from "./any-size.ts";
+import type { FrameProcessor } from "./frame-processor.ts";
 import { type ImageProcessorSpec, parseImageProcessor } from "./image-processor.ts";
 
 /** The processor of processors, which newer library versions nest all settings in. */

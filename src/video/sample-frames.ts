@@ -1,4 +1,4 @@
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import { type Choose, type ClipFrames, clipFrames } from "./clip-frames.ts";
 import { checkComplete } from "./completeness.ts";
 import { whatIsAt } from "./file-errors.ts";

@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import { InputError } from "../engine/errors.ts";
+import { InputError } from "../common/errors.ts";
 import { type DecodedFrame, MediaInput, type PacketFacts, type StreamFacts } from "./ffmpeg.ts";
 import { type Orientation, orientationOf } from "./orientation.ts";
 import type { VideoInfo } from "./types.ts";

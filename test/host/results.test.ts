@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import type { Locator } from "playwright-core";
 import { ROOT } from "../../scripts/code-server.ts";
-import type { RunEventOf } from "../../src/runs/events.ts";
+import type { RunEventOf } from "../../src/protocol/events.ts";
 import { readRunFile } from "../../src/runs/file.ts";
 import { sampleFolder } from "../../src/video/image-folder.ts";
 import { buildExtension } from "./support/build.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { AttentionReading, RunEvent, RunEventOf } from "../../src/runs/events.ts";
-import { bestForEdges, pathwayPoints, TRIED_SERIES } from "../../src/runs/pathways.ts";
-import { tensorNumbers } from "../../src/runs/tensors.ts";
+import type { AttentionReading, RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import { bestForEdges, pathwayPoints, TRIED_SERIES } from "../../src/protocol/pathways.ts";
+import { tensorNumbers } from "../../src/protocol/tensors.ts";
 import { wordOf } from "../../src/runs/words.ts";
 import { buildExtension } from "./support/build.ts";
 import { PanelReader } from "./support/panel.ts";

@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { CHROMIUM_ARGUMENTS, chromiumPath } from "../../scripts/chromium.ts";
-import { panelHtml } from "../../src/host/panel/protocol.ts";
-import type { RunEvent } from "../../src/runs/events.ts";
+import { panelHtml } from "../../src/host/panel/page-html.ts";
+import type { RunEvent } from "../../src/protocol/events.ts";
 import type { SyntheticOptions } from "./synthetic-run.ts";
 import themes from "./themes.json" with { type: "json" };
 

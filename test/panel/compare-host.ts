@@ -1,12 +1,12 @@
+import { answerRequest } from "../../src/host/panel/answer-request.ts";
+import type { RunEvent } from "../../src/protocol/events.ts";
+import { runFacts } from "../../src/runs/comparison/facts.ts";
 import type {
   ComparedRun,
   CompareHostMessage,
   CompareRequestMessage,
   CompareRequests,
-} from "../../src/host/panel/compare-protocol.ts";
-import { answerRequest } from "../../src/host/panel/protocol.ts";
-import { runFacts } from "../../src/runs/comparison/facts.ts";
-import type { RunEvent } from "../../src/runs/events.ts";
+} from "../../src/runs/comparison/panel-protocol.ts";
 import { FakeWindow, install } from "./fake-window.ts";
 import { type SyntheticOptions, syntheticRun } from "./synthetic-run.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
-import type { RunEvent } from "../../src/runs/events.ts";
+import type { RunEvent } from "../../src/protocol/events.ts";
 import { change, percent } from "../../webview/dom.ts";
 import {
   COMPARE_PATH,

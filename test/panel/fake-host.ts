@@ -1,13 +1,13 @@
-import {
-  answerRequest,
-  eventBatches,
-  type HostMessage,
-  type PanelRequestName,
-  type PanelRequests,
-  type RequestMessage,
-  type RunIdentity,
-} from "../../src/host/panel/protocol.ts";
-import type { ProgressEvent, RunEvent } from "../../src/runs/events.ts";
+import { answerRequest } from "../../src/host/panel/answer-request.ts";
+import { eventBatches } from "../../src/host/panel/event-batches.ts";
+import type { ProgressEvent, RunEvent } from "../../src/protocol/events.ts";
+import type {
+  HostMessage,
+  PanelRequestName,
+  PanelRequests,
+  RequestMessage,
+  RunIdentity,
+} from "../../src/protocol/panel.ts";
 import { FakeWindow, install } from "./fake-window.ts";
 import { syntheticExperiment } from "./synthetic-experiment.ts";
 import { type SyntheticOptions, syntheticRun } from "./synthetic-run.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { runEvent } from "../../src/runs/events.ts";
+import { runEvent } from "../../src/protocol/events.ts";
 import { change, percent } from "../../webview/dom.ts";
 import { eventsOf, openRun, PanelBrowser, seen, settled, tableOf } from "./browser.ts";
 import { syntheticRun } from "./synthetic-run.ts";

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
+import type { RunEvent } from "../../src/protocol/events.ts";
 import { decodeEvent } from "../../src/runs/codec.ts";
-import type { RunEvent } from "../../src/runs/events.ts";
 import { change, percent, visibleToken } from "../../webview/dom.ts";
 import { eventsOf, PanelBrowser, ROOT, seen, settled, tableOf } from "./browser.ts";
 

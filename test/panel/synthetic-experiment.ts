@@ -1,5 +1,5 @@
-import type { ExperimentRequest, LayerRange } from "../../src/engine/jobs.ts";
-import type { RunEvent, RunEventOf } from "../../src/runs/events.ts";
+import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import type { ExperimentRequest, LayerRange } from "../../src/protocol/requests.ts";
 
 /** What a run already says that an experiment's made-up results are built upon. */
 export interface Known {

@@ -1,6 +1,11 @@
-import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../../src/engine/jobs.ts";
-import type { RunEvent, RunEventOf, RunTokens, TokenProbability } from "../../src/runs/events.ts";
-import { cellCount } from "../../src/runs/grid.ts";
+import type {
+  RunEvent,
+  RunEventOf,
+  RunTokens,
+  TokenProbability,
+} from "../../src/protocol/events.ts";
+import { cellCount } from "../../src/protocol/grid.ts";
+import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../../src/protocol/requests.ts";
 import { pngBase64 } from "./png.ts";
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runGeneration } from "../../src/engine/experiments/generation.ts";
-import type { RunEvent } from "../../src/runs/events.ts";
+import type { RunEvent } from "../../src/protocol/events.ts";
 import { GENERATION_CASES } from "./fixtures.ts";
 import { Errors } from "./measure.ts";
 import { mergedEmbeddings, openCase, promptItem, promptTokens } from "./open.ts";

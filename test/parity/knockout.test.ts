@@ -4,12 +4,12 @@ import { compareToClean, type LastReading } from "../../src/engine/experiments/f
 import { planKnockout } from "../../src/engine/experiments/knockout.ts";
 import { planPathways } from "../../src/engine/experiments/pathways.ts";
 import type { Subject } from "../../src/engine/experiments/plan.ts";
-import { KNOCKOUT_TARGETS, type LayerRange } from "../../src/engine/jobs.ts";
 import type { Branch } from "../../src/engine/trace/interventions.ts";
 import { runPass } from "../../src/engine/trace/pass.ts";
 import { planBranches } from "../../src/engine/trace/plan.ts";
 import { unembed } from "../../src/engine/trace/unembed.ts";
-import { WINDOW_STYLES } from "../../src/runs/events.ts";
+import { WINDOW_STYLES } from "../../src/protocol/events.ts";
+import { KNOCKOUT_TARGETS, type LayerRange } from "../../src/protocol/requests.ts";
 import {
   CASE_NAMES,
   DETAILED_CASES,

@@ -1,19 +1,19 @@
-import { openTokenizer, type Tokenizer } from "../../src/engine/checkpoint/tokenizer.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import {
   isNative,
   type ModelSpec,
   tokenGrid,
   trailingTokens,
-} from "../../src/engine/families/spec.ts";
+} from "../../src/engine/families/shared/spec.ts";
 import { renderFor } from "../../src/engine/prepare.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import type { Block, Branch, EdgeSet, Patch } from "../../src/engine/trace/interventions.ts";
 import { placeVideo } from "../../src/engine/video-tokens.ts";
 import { readChatTemplate } from "../../src/prompts/chat.ts";
 import { type PromptTokens, tokenizePrompt } from "../../src/prompts/groups.ts";
-import type { PromptItem } from "../../src/prompts/item.ts";
 import { renderPrompt } from "../../src/prompts/templates.ts";
+import type { PromptItem } from "../../src/protocol/prompt-item.ts";
+import { openTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import type { ImageProcessorSpec } from "../../src/video/image-processor.ts";
 import { readFrameProcessor } from "../../src/video/processor-file.ts";
 import { type CaseName, type Fixture, loadFixture, type Point, positionsOf } from "./fixtures.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { naiveForward } from "../../src/engine/trace/naive.ts";
 import { runPass } from "../../src/engine/trace/pass.ts";
 import { planBranches } from "../../src/engine/trace/plan.ts";
 import { unembed } from "../../src/engine/trace/unembed.ts";
+import { naiveForward } from "../support/naive.ts";
 import { CASE_NAMES, slice } from "./fixtures.ts";
 import { Errors } from "./measure.ts";
 import { branchOf, openCase } from "./open.ts";

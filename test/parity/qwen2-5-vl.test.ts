@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mropePositions } from "../../src/engine/families/mrope.ts";
-import type { Positions } from "../../src/engine/families/rope.ts";
-import { tokenGrid } from "../../src/engine/families/spec.ts";
+import type { Positions } from "../../src/engine/families/shared/rope.ts";
+import { tokenGrid } from "../../src/engine/families/shared/spec.ts";
+import { mropePositions } from "../../src/engine/positions/mrope.ts";
 import { renderFor } from "../../src/engine/prepare.ts";
 import { readChatTemplate } from "../../src/prompts/chat.ts";
 import { type PromptTokens, spansOf, tokenizePrompt } from "../../src/prompts/groups.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openTokenizer } from "../../src/engine/checkpoint/tokenizer.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { spansOf } from "../../src/prompts/groups.ts";
+import { openTokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { CASE_NAMES, FAMILY_CASES, GENERATION_CASES, loadFixture } from "./fixtures.ts";
 import { familyPrompt, promptItem, promptTokens } from "./open.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { timesOf } from "../../src/engine/clocks.ts";
-import { isNative, tokenGrid, tokenSide } from "../../src/engine/families/spec.ts";
+import { isNative, tokenGrid, tokenSide } from "../../src/engine/families/shared/spec.ts";
 import { renderFor } from "../../src/engine/prepare.ts";
 import { readChatTemplate } from "../../src/prompts/chat.ts";
 import { type PromptTokens, spansOf, tokenizePrompt } from "../../src/prompts/groups.ts";

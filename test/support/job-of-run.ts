@@ -1,5 +1,5 @@
-import type { AnalysisJob, ExperimentRequest } from "../../src/engine/jobs.ts";
-import type { RunEventOf } from "../../src/runs/events.ts";
+import type { RunEventOf } from "../../src/protocol/events.ts";
+import type { AnalysisJob, ExperimentRequest } from "../../src/protocol/requests.ts";
 
 /** The job that a run was of, when it asked for no readings and these experiments. */
 export function jobOfRun(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ModelError } from "../../src/engine/errors.ts";
+import { ModelError } from "../../src/common/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 
 /** Asserts that a model folder is refused, in a message that names all of this. */

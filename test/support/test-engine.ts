@@ -4,10 +4,10 @@ import {
   InputError,
   ModelError,
   throwIfCancelled,
-} from "../../src/engine/errors.ts";
-import type { AnalysisJob } from "../../src/engine/jobs.ts";
+} from "../../src/common/errors.ts";
 import { serveEngine } from "../../src/engine/service/worker.ts";
-import type { EventSink } from "../../src/runs/events.ts";
+import type { EventSink } from "../../src/protocol/events.ts";
+import type { AnalysisJob } from "../../src/protocol/requests.ts";
 
 /** Megabytes that the "large" question brings. */
 const LARGE = 64;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { z } from "zod";
-import { KNOCKOUT_TARGETS } from "../../src/engine/jobs.ts";
+import { KNOCKOUT_TARGETS } from "../../src/protocol/requests.ts";
 import { experimentsOf } from "../../src/runs/experiments.ts";
 import { readRunFile } from "../../src/runs/file.ts";
 import { bundleCommandLine, NO_CACHE, ROOT } from "../support/bundle.ts";

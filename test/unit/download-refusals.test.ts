@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, test } from "node:test";
-import { CancelledError, InputError, ModelError } from "../../src/engine/errors.ts";
+import { CancelledError, InputError, ModelError } from "../../src/common/errors.ts";
 import { HubClient } from "../../src/hub/client.ts";
 import { HubError, type HubTrouble, noAnswer } from "../../src/hub/failures.ts";
 import { planDownload } from "../../src/hub/plan.ts";

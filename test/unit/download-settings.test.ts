@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { InputError } from "../../src/engine/errors.ts";
+import { InputError } from "../../src/common/errors.ts";
 import { repositoryName, revisionName } from "../../src/hub/names.ts";
 import { environmentToken, hubSettings } from "../../src/hub/settings.ts";
 import { Speedometer } from "../../src/hub/speed.ts";

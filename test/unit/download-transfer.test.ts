@@ -12,8 +12,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { CancelledError, InputError } from "../../src/common/errors.ts";
 import { locateWeights } from "../../src/engine/checkpoint/weights.ts";
-import { CancelledError, InputError } from "../../src/engine/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { CachedRepository, cachedModels } from "../../src/hub/cache.ts";
 import type { HubClient } from "../../src/hub/client.ts";

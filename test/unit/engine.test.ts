@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Engine } from "../../src/engine/engine.ts";
-import type { AnalysisJob } from "../../src/engine/jobs.ts";
-import type { RunEvent, RunEventOf } from "../../src/runs/events.ts";
+import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import type { AnalysisJob } from "../../src/protocol/requests.ts";
 import { encodePicture } from "../../src/video/pictures.ts";
 
 const EMBEDDED = fileURLToPath(new URL("../../models/embedded", import.meta.url));

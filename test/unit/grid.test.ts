@@ -2,8 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
-import { tokenCells, tokenGrid } from "../../src/engine/families/spec.ts";
-import { cellCount, cellOf, gridInWords, tokenAfter, tokenOfCell } from "../../src/runs/grid.ts";
+import { tokenCells, tokenGrid } from "../../src/engine/families/shared/spec.ts";
+import {
+  cellCount,
+  cellOf,
+  gridInWords,
+  tokenAfter,
+  tokenOfCell,
+} from "../../src/protocol/grid.ts";
 import { promptMap } from "../../webview/prompt-map.ts";
 
 const fixture = (name: string) =>

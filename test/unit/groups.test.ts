@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import fc from "fast-check";
-import { openTokenizer } from "../../src/engine/checkpoint/tokenizer.ts";
-import { InputError, ModelError } from "../../src/engine/errors.ts";
+import { InputError, ModelError } from "../../src/common/errors.ts";
 import {
   positionsOf,
   runPrompt,
@@ -12,10 +11,11 @@ import {
   tokenizePrompt,
   tokensInRanges,
 } from "../../src/prompts/groups.ts";
-import type { PromptItem } from "../../src/prompts/item.ts";
 import { renderPrompt } from "../../src/prompts/templates.ts";
 import { optionLabel } from "../../src/prompts/words.ts";
-import { runEvent } from "../../src/runs/events.ts";
+import { runEvent } from "../../src/protocol/events.ts";
+import type { PromptItem } from "../../src/protocol/prompt-item.ts";
+import { openTokenizer } from "../../src/tokenizer/tokenizer.ts";
 
 const TOKENIZERS = join(import.meta.dirname, "data", "tokenizers");
 const EMBEDDED = join(import.meta.dirname, "..", "..", "models", "embedded");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromHalf, toHalf } from "../../src/runs/half.ts";
+import { fromHalf, toHalf } from "../../src/common/half.ts";
 
 test("every half-precision number comes back as itself", () => {
   const all = Uint16Array.from({ length: 65_536 }, (_, i) => i).filter(

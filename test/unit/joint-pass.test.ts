@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { after, before, describe, mock, test } from "node:test";
 import fc from "fast-check";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
-import type { Positions } from "../../src/engine/families/rope.ts";
+import type { Positions } from "../../src/engine/families/shared/rope.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import type { Branch, EdgeSet, Intervention } from "../../src/engine/trace/interventions.ts";
-import { naiveForward } from "../../src/engine/trace/naive.ts";
 import { runPass } from "../../src/engine/trace/pass.ts";
 import { alikeUntil, planBranches } from "../../src/engine/trace/plan.ts";
 import { unembed } from "../../src/engine/trace/unembed.ts";
+import { naiveForward } from "../support/naive.ts";
 import { Noise, type RandomSizes, randomCheckpoint } from "../support/random-checkpoint.ts";
 
 const PROBABILITY_TOLERANCE = 1e-5;

@@ -3,7 +3,6 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DEFAULT_MEMORY_BUDGET_GB, PRECISIONS, PROVIDERS } from "../../src/engine/jobs.ts";
 import {
   COMMANDS,
   COMPARE_TYPE,
@@ -18,6 +17,7 @@ import {
   VIEWS,
   WALKTHROUGH_ID,
 } from "../../src/host/ids.ts";
+import { DEFAULT_MEMORY_BUDGET_GB, PRECISIONS, PROVIDERS } from "../../src/protocol/requests.ts";
 import { RUN_FILE_SUFFIX } from "../../src/runs/file.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));

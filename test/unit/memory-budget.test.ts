@@ -9,10 +9,10 @@ import { planKnockout } from "../../src/engine/experiments/knockout.ts";
 import { planPoints } from "../../src/engine/experiments/plan.ts";
 import { runExperiments } from "../../src/engine/experiments/run.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
-import { KNOCKOUT_TARGETS } from "../../src/engine/jobs.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import { forecastPasses, planMemory } from "../../src/engine/trace/memory.ts";
-import type { RunEvent, RunEventOf } from "../../src/runs/events.ts";
+import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import { KNOCKOUT_TARGETS } from "../../src/protocol/requests.ts";
 import { Noise, type RandomSizes, randomCheckpoint } from "../support/random-checkpoint.ts";
 
 const PROBABILITY_TOLERANCE = 1e-5;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import onnxProto from "onnx-proto";
-import { ModelError } from "../../src/engine/errors.ts";
+import { ModelError } from "../../src/common/errors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { projectionGraph, residualGraph } from "../../src/engine/graph/decoder.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { ModelError } from "../../src/engine/errors.ts";
+import { ModelError } from "../../src/common/errors.ts";
 import { parseImageProcessor } from "../../src/video/image-processor.ts";
 import { cropRectangle } from "../../src/video/preprocess.ts";
 import { readFrameProcessor } from "../../src/video/processor-file.ts";

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { InputError } from "../../src/engine/errors.ts";
+import { InputError } from "../../src/common/errors.ts";
 import { checkPromptFile, loadPromptFile, promptFileBeside } from "../../src/prompts/files.ts";
 import { questionsAbout, selectQuestion } from "../../src/prompts/select.ts";
 import { writePromptFile } from "../../src/prompts/write.ts";

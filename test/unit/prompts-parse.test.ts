@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import type { PromptItem } from "../../src/prompts/item.ts";
 import { editDistance, nearest } from "../../src/prompts/nearest.ts";
 import { parsePromptFile } from "../../src/prompts/parse.ts";
 import { LineMap } from "../../src/prompts/problems.ts";
 import { promptFileText } from "../../src/prompts/write.ts";
+import type { PromptItem } from "../../src/protocol/prompt-item.ts";
 import { covered } from "../support/text-ranges.ts";
 
 const CLIP = `video: ball.mp4

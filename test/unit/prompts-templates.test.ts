@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { InputError, ModelError } from "../../src/engine/errors.ts";
+import { InputError, ModelError } from "../../src/common/errors.ts";
 import { readChatTemplate, renderChat } from "../../src/prompts/chat.ts";
-import type { PromptItem } from "../../src/prompts/item.ts";
 import { type RenderedPrompt, renderPrompt } from "../../src/prompts/templates.ts";
 import { wordRanges } from "../../src/prompts/words.ts";
+import type { PromptItem } from "../../src/protocol/prompt-item.ts";
 
 const ITEM: PromptItem = {
   question: "Which way did the ball move?",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
-import { isNative, tokenGrid } from "../../src/engine/families/spec.ts";
+import { isNative, tokenGrid } from "../../src/engine/families/shared/spec.ts";
 import { coveredFrames } from "../../src/runs/token-frames.ts";
 import { parseImageProcessor } from "../../src/video/image-processor.ts";
 import { editConfig, withSection } from "../support/checkpoint-edits.ts";

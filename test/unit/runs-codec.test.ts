@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { RunEvent, RunEventOf, Tensor } from "../../src/protocol/events.ts";
 import { decodeEvent, encodeEvent, newerVersion } from "../../src/runs/codec.ts";
-import type { RunEvent, RunEventOf, Tensor } from "../../src/runs/events.ts";
 import { splitLines } from "../../src/runs/lines.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";
 

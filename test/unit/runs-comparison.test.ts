@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
 import { alignLayers } from "../../src/runs/comparison/align.ts";
 import {
   alignRuns,
@@ -15,7 +16,6 @@ import { compareLines, farthest } from "../../src/runs/comparison/lines.ts";
 import { missingOf } from "../../src/runs/comparison/missing.ts";
 import { comparisonReport } from "../../src/runs/comparison/report.ts";
 import { answerWords, compareWords, wordLists } from "../../src/runs/comparison/words.ts";
-import type { RunEvent, RunEventOf } from "../../src/runs/events.ts";
 import { parseWords, wordOf } from "../../src/runs/words.ts";
 
 type Started = RunEventOf<"run.started">;

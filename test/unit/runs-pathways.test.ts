@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { ExperimentRequest } from "../../src/engine/jobs.ts";
-import { decodeEvent, encodeEvent } from "../../src/runs/codec.ts";
-import type { RunEvent, RunEventOf } from "../../src/runs/events.ts";
-import { experimentsOf, withFreshExperimentIds } from "../../src/runs/experiments.ts";
-import { runToJson } from "../../src/runs/exports.ts";
+import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
 import {
   bestForEdges,
   keepsAnswer,
   namedRanges,
   pathwayPoints,
   TRIED_SERIES,
-} from "../../src/runs/pathways.ts";
+} from "../../src/protocol/pathways.ts";
+import type { ExperimentRequest } from "../../src/protocol/requests.ts";
+import { decodeEvent, encodeEvent } from "../../src/runs/codec.ts";
+import { experimentsOf, withFreshExperimentIds } from "../../src/runs/experiments.ts";
+import { runToJson } from "../../src/runs/exports.ts";
 import { remainderOf } from "../../src/runs/resume.ts";
 import { experimentsCsv } from "../../src/runs/tables.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AnalysisJob, ExperimentRequest } from "../../src/engine/jobs.ts";
-import type { RunEvent } from "../../src/runs/events.ts";
+import type { RunEvent } from "../../src/protocol/events.ts";
+import type { AnalysisJob, ExperimentRequest } from "../../src/protocol/requests.ts";
 import { remainderOf } from "../../src/runs/resume.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";
 import { jobOfRun } from "../support/job-of-run.ts";

@@ -10,7 +10,7 @@ import { runExperiments } from "../../src/engine/experiments/run.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import { range } from "../../src/engine/trace/rows.ts";
-import type { RunEvent } from "../../src/runs/events.ts";
+import type { RunEvent } from "../../src/protocol/events.ts";
 import { RunWriter } from "../../src/runs/writer.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";
 import { Noise, type RandomSizes, randomCheckpoint } from "../support/random-checkpoint.ts";

@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { ModelError } from "../../src/common/errors.ts";
 import { readSafetensorsHeader } from "../../src/engine/checkpoint/safetensors.ts";
-import { ModelError } from "../../src/engine/errors.ts";
 
 let folder = "";
 before(async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { InputError } from "../../src/engine/errors.ts";
+import { InputError } from "../../src/common/errors.ts";
 import { frameIndices } from "../../src/video/frame-indices.ts";
 
 /** Computed with NumPy by the benchmark's own rule. */

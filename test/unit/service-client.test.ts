@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, mock, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { CancelledError, InputError, ModelError } from "../../src/engine/errors.ts";
-import type { AnalysisJob, EngineSettings } from "../../src/engine/jobs.ts";
+import { CancelledError, InputError, ModelError } from "../../src/common/errors.ts";
 import { EngineClient } from "../../src/engine/service/client.ts";
 import { EngineDiedError } from "../../src/engine/service/died.ts";
 import { sourceSwitches } from "../../src/engine/service/environment.ts";
-import type { RunEvent } from "../../src/runs/events.ts";
+import type { RunEvent } from "../../src/protocol/events.ts";
+import type { AnalysisJob, EngineSettings } from "../../src/protocol/requests.ts";
 
 const SETTINGS: EngineSettings = { provider: "cpu", threads: 3, memoryBudgetBytes: 1e9 };
 const program = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RunEvent } from "../../src/runs/events.ts";
+import type { RunEvent } from "../../src/protocol/events.ts";
 import { sweepStatistics } from "../../src/runs/statistics.ts";
 
 /** A run with one point: its clean answer, right or not, and what the cut made of it. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Timeline } from "../../src/host/runs/timeline.ts";
-import type { ProgressEvent, RunEvent } from "../../src/runs/events.ts";
+import type { ProgressEvent, RunEvent } from "../../src/protocol/events.ts";
 
 const progress = (phase: ProgressEvent["phase"], done: number, total: number): RunEvent => ({
   type: "progress",

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import fc from "fast-check";
-import { openTokenizer, Tokenizer } from "../../src/engine/checkpoint/tokenizer.ts";
-import { InputError, ModelError } from "../../src/engine/errors.ts";
+import { InputError, ModelError } from "../../src/common/errors.ts";
+import { openTokenizer, Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 
 const DATA = join(import.meta.dirname, "data", "tokenizers");
 

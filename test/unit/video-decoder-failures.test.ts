@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { InputError } from "../../src/engine/errors.ts";
+import { InputError } from "../../src/common/errors.ts";
 import { DecoderInstance } from "../../src/video/decoder-module.ts";
 import { MediaInput } from "../../src/video/ffmpeg.ts";
 import { encodePicture } from "../../src/video/pictures.ts";

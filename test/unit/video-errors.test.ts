@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { CancelledError, InputError } from "../../src/engine/errors.ts";
+import { CancelledError, InputError } from "../../src/common/errors.ts";
 import { unreadable } from "../../src/video/file-errors.ts";
 import { probeVideo, sampleFrames } from "../../src/video/sample-frames.ts";
 

@@ -16,7 +16,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readSafetensorsHeader } from "../../src/engine/checkpoint/safetensors.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
-import { isNative } from "../../src/engine/families/spec.ts";
+import { isNative } from "../../src/engine/families/shared/spec.ts";
 import { sourceSwitches } from "../../src/engine/service/environment.ts";
 import { VisionCache } from "../../src/engine/vision-cache/cache.ts";
 import { featureKey, visionIdentity } from "../../src/engine/vision-cache/key.ts";

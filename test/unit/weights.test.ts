@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { ModelError } from "../../src/common/errors.ts";
 import { locateWeights } from "../../src/engine/checkpoint/weights.ts";
-import { ModelError } from "../../src/engine/errors.ts";
 
 let folder = "";
 beforeEach(async () => {

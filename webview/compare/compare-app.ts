@@ -3,7 +3,7 @@ import type {
   ComparePush,
   CompareRequests,
   CompareState,
-} from "../../src/host/panel/compare-protocol.ts";
+} from "../../src/runs/comparison/panel-protocol.ts";
 import { FrameImages } from "../frame-images.ts";
 import { HostLink, type WebviewApi } from "../host-link.ts";
 import { readTheme } from "../theme.ts";

@@ -1,4 +1,4 @@
-import type { CompareRequests } from "../../src/host/panel/compare-protocol.ts";
+import type { CompareRequests } from "../../src/runs/comparison/panel-protocol.ts";
 import type { DrawContext } from "../context.ts";
 import { change } from "../dom.ts";
 import type { FrameImages } from "../frame-images.ts";

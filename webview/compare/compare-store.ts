@@ -1,8 +1,8 @@
-import type { ComparedRun, CompareState } from "../../src/host/panel/compare-protocol.ts";
 import { type Alignment, alignLayers } from "../../src/runs/comparison/align.ts";
 import { alignRuns } from "../../src/runs/comparison/compare.ts";
 import { contrastsOf } from "../../src/runs/comparison/contrasts.ts";
 import type { RunFacts } from "../../src/runs/comparison/facts.ts";
+import type { ComparedRun, CompareState } from "../../src/runs/comparison/panel-protocol.ts";
 import { Selection } from "../selection.ts";
 
 /** Longest value that tells runs apart in a legend. */

@@ -1,5 +1,5 @@
-import type { ComparedRun, Measurement } from "../../src/host/panel/compare-protocol.ts";
 import { type Missing, missingOf } from "../../src/runs/comparison/missing.ts";
+import type { ComparedRun, Measurement } from "../../src/runs/comparison/panel-protocol.ts";
 import { button } from "../controls.ts";
 import { el, fill, show } from "../dom.ts";
 import type { CompareContext } from "./compare-context.ts";

@@ -1,6 +1,6 @@
-import type { ComparedRun } from "../../src/host/panel/compare-protocol.ts";
+import { gridInWords } from "../../src/protocol/grid.ts";
 import type { RunFacts } from "../../src/runs/comparison/facts.ts";
-import { gridInWords } from "../../src/runs/grid.ts";
+import type { ComparedRun } from "../../src/runs/comparison/panel-protocol.ts";
 import { badge, button } from "../controls.ts";
 import { el, fill, onWidth, percent } from "../dom.ts";
 import { penOn } from "../pen.ts";

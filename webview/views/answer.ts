@@ -1,4 +1,4 @@
-import type { AnswerReading } from "../../src/runs/events.ts";
+import type { AnswerReading } from "../../src/protocol/events.ts";
 import type { Context } from "../context.ts";
 import { radios } from "../controls.ts";
 import { percent, visibleToken } from "../dom.ts";

@@ -1,4 +1,4 @@
-import { cellOf } from "../../src/runs/grid.ts";
+import { cellOf } from "../../src/protocol/grid.ts";
 import { attentionRow, hasAttention } from "../attention-index.ts";
 import type { Context } from "../context.ts";
 import { button, dropdown, radios } from "../controls.ts";

@@ -1,9 +1,5 @@
-import {
-  DEFAULT_KEEP_SHARE,
-  KEEP_SHARES,
-  pathwaySearch,
-} from "../../src/engine/experiments/presets.ts";
-import { keepsAnswer } from "../../src/runs/pathways.ts";
+import { keepsAnswer } from "../../src/protocol/pathways.ts";
+import { DEFAULT_KEEP_SHARE, KEEP_SHARES, pathwaySearch } from "../../src/protocol/presets.ts";
 import type { Context } from "../context.ts";
 import { button, progressBar, slider } from "../controls.ts";
 import { el, percent, setText, show } from "../dom.ts";

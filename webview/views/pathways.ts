@@ -1,6 +1,6 @@
-import { DEFAULT_RANDOM_SEED } from "../../src/engine/experiments/presets.ts";
-import type { ExperimentRequest, LayerRange } from "../../src/engine/jobs.ts";
-import type { NamedRanges } from "../../src/runs/pathways.ts";
+import type { NamedRanges } from "../../src/protocol/pathways.ts";
+import { DEFAULT_RANDOM_SEED } from "../../src/protocol/presets.ts";
+import type { ExperimentRequest, LayerRange } from "../../src/protocol/requests.ts";
 import { bars } from "../bars.ts";
 import type { Context } from "../context.ts";
 import { el, fill, percent, setText, show } from "../dom.ts";

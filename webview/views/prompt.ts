@@ -1,4 +1,4 @@
-import { gridInWords } from "../../src/runs/grid.ts";
+import { gridInWords } from "../../src/protocol/grid.ts";
 import type { Context } from "../context.ts";
 import { el, fill, setText, visibleToken } from "../dom.ts";
 import { GROUP_KINDS, type PromptPosition } from "../prompt-map.ts";

@@ -1,4 +1,4 @@
-import type { RunVideo } from "../../src/runs/events.ts";
+import type { RunVideo } from "../../src/protocol/events.ts";
 import type { Context } from "../context.ts";
 import { button } from "../controls.ts";
 import { el, fill, onWidth, setAttributes, setText, show } from "../dom.ts";

@@ -1,4 +1,4 @@
-import { ModelError } from "../errors.ts";
+import { ModelError } from "../../common/errors.ts";
 
 export const WEIGHTS_INDEX = "model.safetensors.index.json";
 export const SINGLE_WEIGHTS = "model.safetensors";

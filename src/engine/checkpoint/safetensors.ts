@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { ModelError } from "../errors.ts";
+import { ModelError } from "../../common/errors.ts";
 
 /** Element types of the safetensors format that a weight may have here. */
 export type TensorDtype = "F32" | "F16" | "BF16";

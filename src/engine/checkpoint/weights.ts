@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
-import { ModelError } from "../errors.ts";
+import { ModelError } from "../../common/errors.ts";
 import {
   refuseOtherLayouts,
   refusePackedTensors,
@@ -8,6 +8,12 @@ import {
   WEIGHTS_INDEX,
 } from "./layout.ts";
 import { readSafetensorsHeader, type TensorEntry } from "./safetensors.ts";
+
+/** Whole rows of a stored matrix: fused projections are read as slices of one tensor. */
+export interface WeightRows {
+  readonly start: number;
+  readonly count: number;
+}
 
 /** A tensor and the real path (symbolic links resolved) of the shard that holds it. */
 export interface LocatedTensor extends TensorEntry {

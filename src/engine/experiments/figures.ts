@@ -1,4 +1,4 @@
-import type { BranchFigures } from "../../runs/events.ts";
+import type { BranchFigures } from "../../protocol/events.ts";
 
 /** Probabilities at the last position of one run. */
 export interface LastReading {

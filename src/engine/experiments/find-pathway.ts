@@ -1,15 +1,15 @@
-import type { EventSink, RunEventOf } from "../../runs/events.ts";
-import { keepsAnswer, namedRanges, PATHWAY_SERIES, TRIED_SERIES } from "../../runs/pathways.ts";
-import { InputError } from "../errors.ts";
-import type { DecoderSpec } from "../families/spec.ts";
-import type { KeptRanges } from "../jobs.ts";
+import { InputError } from "../../common/errors.ts";
+import type { EventSink, RunEventOf } from "../../protocol/events.ts";
+import { keepsAnswer, namedRanges, PATHWAY_SERIES, TRIED_SERIES } from "../../protocol/pathways.ts";
+import { KEEP_SHARES, type SearchRequest } from "../../protocol/presets.ts";
+import type { KeptRanges } from "../../protocol/requests.ts";
+import type { DecoderSpec } from "../families/shared/spec.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { forecastPasses, type PassForecast } from "../trace/memory.ts";
 import { tellForecast } from "./forecast.ts";
 import { type JudgedPathway, searchPathway } from "./pathway-search.ts";
 import { PathwaySpace } from "./pathways.ts";
 import { type ExperimentPoint, planPoints, type Subject } from "./plan.ts";
-import { KEEP_SHARES, type SearchRequest } from "./presets.ts";
 import { type PassSettings, type PreparedPrompt, runExperiments } from "./run.ts";
 
 type Result = RunEventOf<"branch.result">;

@@ -1,5 +1,5 @@
-import type { EventSink } from "../../runs/events.ts";
-import type { DecoderSpec } from "../families/spec.ts";
+import type { EventSink } from "../../protocol/events.ts";
+import type { DecoderSpec } from "../families/shared/spec.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { type PassForecast, total } from "../trace/memory.ts";
 

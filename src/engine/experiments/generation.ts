@@ -1,5 +1,5 @@
-import type { EventSink } from "../../runs/events.ts";
-import type { ExperimentRequest, GenerationCut } from "../jobs.ts";
+import type { EventSink } from "../../protocol/events.ts";
+import type { ExperimentRequest, GenerationCut } from "../../protocol/requests.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { generate } from "../trace/generate.ts";
 import type { Intervention } from "../trace/interventions.ts";

@@ -1,6 +1,6 @@
-import type { WindowStyle } from "../../runs/events.ts";
-import { InputError } from "../errors.ts";
-import type { ExperimentRequest, KnockoutTarget, LayerRange } from "../jobs.ts";
+import { InputError } from "../../common/errors.ts";
+import type { WindowStyle } from "../../protocol/events.ts";
+import type { ExperimentRequest, KnockoutTarget, LayerRange } from "../../protocol/requests.ts";
 import type { EdgeSet, Intervention } from "../trace/interventions.ts";
 import {
   type ExperimentPlan,

@@ -1,3 +1,4 @@
+import { toHalf } from "../../common/half.ts";
 import { spansOf } from "../../prompts/groups.ts";
 import type {
   AnswerReading,
@@ -7,9 +8,8 @@ import type {
   RunEventOf,
   RunOption,
   Tensor,
-} from "../../runs/events.ts";
-import { toHalf } from "../../runs/half.ts";
-import type { LensOptions } from "../jobs.ts";
+} from "../../protocol/events.ts";
+import type { LensOptions } from "../../protocol/requests.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import type { MassRequest } from "../trace/attend.ts";
 import { Scratch } from "../trace/scratch.ts";

@@ -1,5 +1,5 @@
-import { PATHWAY_SERIES, RANDOM_SERIES } from "../../runs/pathways.ts";
-import type { ExperimentRequest, KeptRanges } from "../jobs.ts";
+import { PATHWAY_SERIES, RANDOM_SERIES } from "../../protocol/pathways.ts";
+import type { ExperimentRequest, KeptRanges } from "../../protocol/requests.ts";
 import type { Branch, EdgeSet, Intervention } from "../trace/interventions.ts";
 import { forEachBlockedKey } from "../trace/interventions.ts";
 import { crossFrameEdges, edgesBetween } from "./knockout.ts";

@@ -1,5 +1,5 @@
-import { InputError } from "../errors.ts";
-import type { LayerRange, Observations } from "../jobs.ts";
+import { InputError } from "../../common/errors.ts";
+import type { LayerRange, Observations } from "../../protocol/requests.ts";
 import type { Branch } from "../trace/interventions.ts";
 import { type PlannedBranch, planBranches } from "../trace/plan.ts";
 

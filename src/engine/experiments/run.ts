@@ -1,6 +1,6 @@
-import type { EventSink, RunOption } from "../../runs/events.ts";
-import type { Positions } from "../families/rope.ts";
-import type { ExperimentRequest, Observations } from "../jobs.ts";
+import type { EventSink, RunOption } from "../../protocol/events.ts";
+import type { ExperimentRequest, Observations } from "../../protocol/requests.ts";
+import type { Positions } from "../families/shared/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { forecastPasses, passWork, total } from "../trace/memory.ts";
 import { runPass } from "../trace/pass.ts";

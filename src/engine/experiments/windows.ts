@@ -1,5 +1,5 @@
-import type { WindowStyle } from "../../runs/events.ts";
-import { InputError } from "../errors.ts";
+import { InputError } from "../../common/errors.ts";
+import type { WindowStyle } from "../../protocol/events.ts";
 
 /**
  * The layers a sweep cuts around a centre (METHODS.md, "Attention knockout").

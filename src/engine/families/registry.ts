@@ -1,18 +1,24 @@
 import { readdir } from "node:fs/promises";
-import { type ConfigReader, readConfig } from "../checkpoint/config.ts";
+import { type ConfigReader, readConfig } from "../../common/config-reader.ts";
 import { refuseOtherLayouts } from "../checkpoint/layout.ts";
 import { locateWeights, type Weights } from "../checkpoint/weights.ts";
-import { generationEndTokens } from "./end-tokens.ts";
-import { INTERNVL_MODEL_TYPES, readInternVl } from "./internvl.ts";
-import { INTERNVL_CHAT_MODEL_TYPES, readInternVlChat } from "./internvl-chat.ts";
-import { LLAVA_MODEL_TYPES, readLlava } from "./llava.ts";
-import { LLAVA_NEXT_VIDEO_MODEL_TYPES, readLlavaNextVideo } from "./llava-next-video.ts";
-import { LLAVA_ONEVISION_MODEL_TYPES, readLlavaOnevision } from "./llava-onevision.ts";
-import { QWEN2_5_VL_MODEL_TYPES, readQwen25Vl } from "./qwen2-5-vl.ts";
-import { readSmolVlm, SMOLVLM_MODEL_TYPES } from "./smolvlm.ts";
-import type { ModelSpec } from "./spec.ts";
+import { INTERNVL_MODEL_TYPES, readInternVl } from "./internvl/internvl.ts";
+import { INTERNVL_CHAT_MODEL_TYPES, readInternVlChat } from "./internvl-chat/internvl-chat.ts";
+import { LLAVA_MODEL_TYPES, readLlava } from "./llava/llava.ts";
+import {
+  LLAVA_NEXT_VIDEO_MODEL_TYPES,
+  readLlavaNextVideo,
+} from "./llava-next-video/llava-next-video.ts";
+import {
+  LLAVA_ONEVISION_MODEL_TYPES,
+  readLlavaOnevision,
+} from "./llava-onevision/llava-onevision.ts";
+import { QWEN2_5_VL_MODEL_TYPES, readQwen25Vl } from "./qwen2-5-vl/qwen2-5-vl.ts";
+import { generationEndTokens } from "./shared/end-tokens.ts";
+import type { ModelSpec } from "./shared/spec.ts";
+import { readSmolVlm, SMOLVLM_MODEL_TYPES } from "./smolvlm/smolvlm.ts";
 import { refuseQuantized, unsupportedFamily } from "./unsupported.ts";
-import { readVideoLlama3, VIDEOLLAMA3_MODEL_TYPES } from "./videollama3.ts";
+import { readVideoLlama3, VIDEOLLAMA3_MODEL_TYPES } from "./videollama3/videollama3.ts";
 
 const READERS = [
   { modelTypes: LLAVA_MODEL_TYPES, read: readLlava },

@@ -1,6 +1,6 @@
-import type { ConfigReader } from "../checkpoint/config.ts";
+import type { ConfigReader } from "../../common/config-reader.ts";
+import type { ModelError } from "../../common/errors.ts";
 import { QUANTIZED_ADVICE } from "../checkpoint/layout.ts";
-import type { ModelError } from "../errors.ts";
 
 /** A checkpoint that can be used where a relative of it cannot. */
 interface Alternative {

@@ -1,5 +1,5 @@
 import type { LocatedTensor } from "../checkpoint/weights.ts";
-import type { Activation, LayerNormWeights, LinearWeights } from "../families/spec.ts";
+import type { Activation, LayerNormWeights, LinearWeights } from "../families/shared/spec.ts";
 import { float, type Graph, type Value } from "./onnx.ts";
 
 /** x [rows, in] times the stored weight [out, in], plus its bias: [rows, out]. */

@@ -1,4 +1,4 @@
-import { type ProjectorSpec, patchSide, type SquareModelSpec } from "../families/spec.ts";
+import { type ProjectorSpec, patchSide, type SquareModelSpec } from "../families/shared/spec.ts";
 import { activate, layerNorm, linear, reshape, transpose } from "./blocks.ts";
 import { Graph, type Value } from "./onnx.ts";
 

@@ -1,4 +1,4 @@
-import type { DecoderLayerWeights, DecoderSpec, ModelSpec } from "../families/spec.ts";
+import type { DecoderLayerWeights, DecoderSpec, ModelSpec } from "../families/shared/spec.ts";
 import { activate, linear, reshape, rmsNorm, rotate } from "./blocks.ts";
 import { Graph, type Precision } from "./onnx.ts";
 

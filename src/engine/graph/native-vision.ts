@@ -3,7 +3,7 @@ import type {
   NativeLayerWeights,
   NativeModelSpec,
   NormWeights,
-} from "../families/spec.ts";
+} from "../families/shared/spec.ts";
 import { activate, layerNorm, linear, reshape, rmsNorm, rotate, transpose } from "./blocks.ts";
 import { Graph, type Value } from "./onnx.ts";
 

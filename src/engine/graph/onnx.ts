@@ -1,7 +1,7 @@
 import onnxProto from "onnx-proto";
+import { ModelError } from "../../common/errors.ts";
 import { isWeightDtype } from "../checkpoint/safetensors.ts";
-import type { LocatedTensor } from "../checkpoint/weights.ts";
-import { ModelError } from "../errors.ts";
+import type { LocatedTensor, WeightRows } from "../checkpoint/weights.ts";
 
 const { onnx } = onnxProto;
 
@@ -29,12 +29,6 @@ export type Attributes = Readonly<
 
 /** What the products with weights are computed in; all else (norms, softmax, residuals) is float32. */
 export type Precision = "float32" | "float16";
-
-/** Whole rows of a stored matrix: fused projections are read as slices of one tensor. */
-export interface WeightRows {
-  readonly start: number;
-  readonly count: number;
-}
 
 /**
  * Builds one ONNX graph in memory. Weights are never copied: their initializers point into the

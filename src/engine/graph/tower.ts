@@ -1,4 +1,4 @@
-import { isNative, type ModelSpec } from "../families/spec.ts";
+import { isNative, type ModelSpec } from "../families/shared/spec.ts";
 import { connectorGraph } from "./connector.ts";
 import { mergerGraph, nativeLayerGraph, nativePatchGraph } from "./native-vision.ts";
 import { patchGraph, visionLayerGraph } from "./vision.ts";

@@ -1,4 +1,4 @@
-import type { DecoderSpec } from "../families/spec.ts";
+import type { DecoderSpec } from "../families/shared/spec.ts";
 
 /** Share of the memory budget that the widened output head may take. */
 const HEAD_SHARE = 1 / 4;

@@ -1,4 +1,5 @@
-import { ModelError } from "../errors.ts";
+import { ModelError } from "../../common/errors.ts";
+import type { EngineSettings } from "../../protocol/requests.ts";
 import {
   isNative,
   type ModelSpec,
@@ -9,7 +10,7 @@ import {
   type SquareModelSpec,
   tokenGrid,
   trailingTokens,
-} from "../families/spec.ts";
+} from "../families/shared/spec.ts";
 import { type AttentionVariant, attentionGraph } from "../graph/attention.ts";
 import {
   embeddingGraph,
@@ -20,7 +21,6 @@ import {
 } from "../graph/decoder.ts";
 import type { Precision } from "../graph/onnx.ts";
 import { towerGraphs } from "../graph/tower.ts";
-import type { EngineSettings } from "../jobs.ts";
 import { keepsHead } from "./budget.ts";
 import { NativeTower, nativeMultiplyAdds, type VisionProgress } from "./native-tower.ts";
 import { measurePace } from "./pace.ts";

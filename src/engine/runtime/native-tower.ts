@@ -1,11 +1,15 @@
-import { patchGeometry, type WindowGeometry, windowGeometry } from "../families/native-geometry.ts";
-import { ropeTables } from "../families/rope.ts";
+import {
+  patchGeometry,
+  type WindowGeometry,
+  windowGeometry,
+} from "../families/shared/native-geometry.ts";
+import { ropeTables } from "../families/shared/rope.ts";
 import {
   type NativeModelSpec,
   type PictureSize,
   type PoolingSpec,
   tokenGrid,
-} from "../families/spec.ts";
+} from "../families/shared/spec.ts";
 import { towerGraphs } from "../graph/tower.ts";
 import { floats, floatsOf, indices, type OrtTensor, type Session } from "./session.ts";
 

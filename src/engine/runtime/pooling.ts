@@ -1,4 +1,4 @@
-import type { PoolingSpec } from "../families/spec.ts";
+import type { PoolingSpec } from "../families/shared/spec.ts";
 
 /**
  * PLLaVA's pooling of projected tokens over time, rows and columns: the mean of each adaptive bin,

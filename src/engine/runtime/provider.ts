@@ -1,6 +1,6 @@
 import { listSupportedBackends } from "onnxruntime-node";
+import type { PrecisionChoice, Provider } from "../../protocol/requests.ts";
 import { Graph, type Precision } from "../graph/onnx.ts";
-import type { PrecisionChoice, Provider } from "../jobs.ts";
 import { floats, Session } from "./session.ts";
 
 /** A provider that works here, and what to tell when it is not the one asked for. */

@@ -1,5 +1,5 @@
 import * as ort from "onnxruntime-node";
-import type { Provider } from "../jobs.ts";
+import type { Provider } from "../../protocol/requests.ts";
 
 /** How sessions compute; the same for every session of a model. */
 export interface SessionOptions {

@@ -1,7 +1,12 @@
-import type { EventSink } from "../../runs/events.ts";
+import { CancelledError } from "../../common/errors.ts";
+import type { EventSink } from "../../protocol/events.ts";
+import type {
+  AnalysisJob,
+  EngineSettings,
+  ExperimentRequest,
+  Observations,
+} from "../../protocol/requests.ts";
 import type { JobForecast, ModelDescription } from "../engine.ts";
-import { CancelledError } from "../errors.ts";
-import type { AnalysisJob, EngineSettings, ExperimentRequest, Observations } from "../jobs.ts";
 import { type ChildProgram, engineProgram } from "./environment.ts";
 import { EngineProcess } from "./process.ts";
 import type { EngineRequest, EngineResults } from "./protocol.ts";

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
-import type { EventSink } from "../../runs/events.ts";
-import type { EngineSettings } from "../jobs.ts";
+import type { EventSink } from "../../protocol/events.ts";
+import type { EngineSettings } from "../../protocol/requests.ts";
 import { describeEnd, EngineDiedError } from "./died.ts";
 import { type ChildProgram, childEnvironment } from "./environment.ts";
 import {

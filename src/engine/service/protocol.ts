@@ -1,7 +1,12 @@
-import type { EventSink, RunEvent } from "../../runs/events.ts";
+import { CancelledError, InputError, ModelError } from "../../common/errors.ts";
+import type { EventSink, RunEvent } from "../../protocol/events.ts";
+import type {
+  AnalysisJob,
+  EngineSettings,
+  ExperimentRequest,
+  Observations,
+} from "../../protocol/requests.ts";
 import type { JobForecast, ModelDescription } from "../engine.ts";
-import { CancelledError, InputError, ModelError } from "../errors.ts";
-import type { AnalysisJob, EngineSettings, ExperimentRequest, Observations } from "../jobs.ts";
 
 /**
  * Every message between the engine's process and whoever started it. They travel by structured clone,

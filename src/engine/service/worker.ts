@@ -1,4 +1,4 @@
-import type { EngineSettings } from "../jobs.ts";
+import type { EngineSettings } from "../../protocol/requests.ts";
 import {
   type EngineRequest,
   type EngineResults,

@@ -1,5 +1,5 @@
-import { throwIfCancelled } from "../errors.ts";
-import { nextPosition, type Positions, ropeTables } from "../families/rope.ts";
+import { throwIfCancelled } from "../../common/errors.ts";
+import { nextPosition, type Positions, ropeTables } from "../families/shared/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
 import { buildBias } from "./bias.ts";

@@ -1,4 +1,4 @@
-import type { DecoderSpec } from "../families/spec.ts";
+import type { DecoderSpec } from "../families/shared/spec.ts";
 import { keepsHead, widenedHeadBytes } from "../runtime/budget.ts";
 import { alikeUntil, layerOf, type PlannedBranch } from "./plan.ts";
 

@@ -1,4 +1,4 @@
-import type { Positions } from "../families/rope.ts";
+import type { Positions } from "../families/shared/rope.ts";
 import type { AttentionLimits, MassRequest, Projected } from "./attend.ts";
 
 /** What is known after a layer; arrays are valid only until the observer returns. */

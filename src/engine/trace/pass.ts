@@ -1,5 +1,5 @@
-import { ModelError, throwIfCancelled } from "../errors.ts";
-import { promptTables } from "../families/rope.ts";
+import { ModelError, throwIfCancelled } from "../../common/errors.ts";
+import { promptTables } from "../families/shared/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats } from "../runtime/session.ts";
 import { type BranchRows, LayerAttention, type Projected } from "./attend.ts";

@@ -1,4 +1,4 @@
-import { fileFailure } from "../../runs/failures.ts";
+import { fileFailure } from "../../common/file-failure.ts";
 import type { FeatureLayout, FeatureStore } from "./store.ts";
 
 /** A clip's video tokens, and whether they were known before. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import type { PixelValues } from "../../video/preprocess.ts";
 import type { LocatedTensor } from "../checkpoint/weights.ts";
-import type { ModelSpec } from "../families/spec.ts";
+import type { ModelSpec } from "../families/shared/spec.ts";
 import { towerGraphs } from "../graph/tower.ts";
 
 /**

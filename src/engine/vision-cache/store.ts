@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder } from "../../runs/folders.ts";
+import { makeFolder } from "../../common/folders.ts";
 import { encodeSafetensorsHeader, type TensorLayout } from "../checkpoint/safetensors.ts";
 
 /** Bounds of a store on the disk; the entries used least recently go first. */

@@ -1,14 +1,14 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import type { AnalysisJob, ClipSource, ExperimentRequest } from "../../engine/jobs.ts";
-import type { PromptItem } from "../../prompts/item.ts";
-import { formatBytes, formatSeconds } from "../../runs/sizes.ts";
+import { formatBytes, formatSeconds } from "../../common/format-size.ts";
+import type { PanelView } from "../../protocol/panel.ts";
+import type { PromptItem } from "../../protocol/prompt-item.ts";
+import type { AnalysisJob, ClipSource, ExperimentRequest } from "../../protocol/requests.ts";
 import type { Experimenter } from "../engine/experimenter.ts";
 import { makeJob } from "../engine/jobs.ts";
 import type { EngineLink } from "../engine/link.ts";
 import type { Models } from "../models/models.ts";
 import type { FlowPanels } from "../panel/panels.ts";
-import type { PanelView } from "../panel/protocol.ts";
 import { newRunFile } from "../runs/place.ts";
 import type { RunSession } from "../runs/session.ts";
 import type { Sessions } from "../runs/sessions.ts";

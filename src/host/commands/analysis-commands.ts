@@ -1,12 +1,12 @@
 import * as vscode from "vscode";
-import type { ClipSource, ExperimentRequest } from "../../engine/jobs.ts";
-import type { PromptItem } from "../../prompts/item.ts";
+import type { PanelView } from "../../protocol/panel.ts";
+import type { PromptItem } from "../../protocol/prompt-item.ts";
+import type { ClipSource, ExperimentRequest } from "../../protocol/requests.ts";
 import type { Experimenter } from "../engine/experimenter.ts";
 import { paperPathways, paperSweep } from "../engine/jobs.ts";
 import { describeModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
 import type { FlowPanels } from "../panel/panels.ts";
-import type { PanelView } from "../panel/protocol.ts";
 import type { QuestionSource } from "../prompts/questions.ts";
 import type { RunSession } from "../runs/session.ts";
 import { Timeline } from "../runs/timeline.ts";

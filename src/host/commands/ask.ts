@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import type { PromptItem } from "../../prompts/item.ts";
+import type { PromptItem } from "../../protocol/prompt-item.ts";
 
 /** Options are typed in one line, apart by this. */
 const SEPARATOR = ";";

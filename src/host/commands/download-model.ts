@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
-import { CancelledError } from "../../engine/errors.ts";
+import { CancelledError } from "../../common/errors.ts";
+import { formatBytes, formatSeconds } from "../../common/format-size.ts";
 import { MODEL_TYPES } from "../../engine/families/registry.ts";
 import { type CachedModel, cachedModels } from "../../hub/cache.ts";
 import { type FoundModel, HubClient } from "../../hub/client.ts";
@@ -9,7 +10,6 @@ import { repositoryName } from "../../hub/names.ts";
 import { type DownloadPlan, planDownload } from "../../hub/plan.ts";
 import { HubRequests } from "../../hub/requests.ts";
 import { environmentToken, type HubSettings, hubSettings } from "../../hub/settings.ts";
-import { formatBytes, formatSeconds } from "../../runs/sizes.ts";
 import { describeModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
 import { useModel } from "./model-commands.ts";

@@ -1,17 +1,13 @@
 import * as vscode from "vscode";
-import {
-  DEFAULT_KEEP_SHARE,
-  KEEP_SHARES,
-  pathwaySearch,
-} from "../../engine/experiments/presets.ts";
+import { WINDOW_STYLES, type WindowStyle } from "../../protocol/events.ts";
+import { DEFAULT_KEEP_SHARE, KEEP_SHARES, pathwaySearch } from "../../protocol/presets.ts";
+import type { PromptItem } from "../../protocol/prompt-item.ts";
 import {
   type ExperimentRequest,
   KNOCKOUT_TARGETS,
   type KnockoutTarget,
   type LayerRange,
-} from "../../engine/jobs.ts";
-import type { PromptItem } from "../../prompts/item.ts";
-import { WINDOW_STYLES, type WindowStyle } from "../../runs/events.ts";
+} from "../../protocol/requests.ts";
 import { paperPathways, targetsFor } from "../engine/jobs.ts";
 
 /** What an experiment's parameters are chosen for. */

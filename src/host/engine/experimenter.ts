@@ -1,7 +1,7 @@
-import { CancelledError } from "../../engine/errors.ts";
-import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
+import { CancelledError } from "../../common/errors.ts";
 import { EngineDiedError } from "../../engine/service/died.ts";
-import type { EventSink, ProgressEvent, RunEvent } from "../../runs/events.ts";
+import type { EventSink, ProgressEvent, RunEvent } from "../../protocol/events.ts";
+import type { AnalysisJob, ExperimentRequest, Observations } from "../../protocol/requests.ts";
 import type { RunSession } from "../runs/session.ts";
 import { NO_OBSERVATIONS } from "./jobs.ts";
 import type { EngineLink } from "./link.ts";

@@ -1,14 +1,14 @@
-import { DEFAULT_RANDOM_SEED, presetRanges } from "../../engine/experiments/presets.ts";
+import type { RunEventOf } from "../../protocol/events.ts";
+import { DEFAULT_RANDOM_SEED, presetRanges } from "../../protocol/presets.ts";
+import type { PromptItem } from "../../protocol/prompt-item.ts";
 import type {
   AnalysisJob,
   ClipSource,
   ExperimentRequest,
   KnockoutTarget,
   Observations,
-} from "../../engine/jobs.ts";
-import { KNOCKOUT_TARGETS } from "../../engine/jobs.ts";
-import type { PromptItem } from "../../prompts/item.ts";
-import type { RunEventOf } from "../../runs/events.ts";
+} from "../../protocol/requests.ts";
+import { KNOCKOUT_TARGETS } from "../../protocol/requests.ts";
 
 /** What the clean pass always reports: cheap, and enough for the charts by layer. */
 export const BASIC_OBSERVATIONS: Observations = {

@@ -1,6 +1,6 @@
 import type { JobForecast } from "../../engine/engine.ts";
-import type { AnalysisJob, ExperimentRequest, Observations } from "../../engine/jobs.ts";
-import type { EventSink } from "../../runs/events.ts";
+import type { EventSink } from "../../protocol/events.ts";
+import type { AnalysisJob, ExperimentRequest, Observations } from "../../protocol/requests.ts";
 
 /**
  * The engine as the queue sees it: one task at a time, in a process of its own. Events arrive in

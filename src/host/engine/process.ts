@@ -1,14 +1,14 @@
 import * as vscode from "vscode";
 import type { JobForecast } from "../../engine/engine.ts";
+import { EngineClient } from "../../engine/service/client.ts";
+import { featureFolder } from "../../engine/vision-cache/place.ts";
+import type { EventSink } from "../../protocol/events.ts";
 import type {
   AnalysisJob,
   EngineSettings,
   ExperimentRequest,
   Observations,
-} from "../../engine/jobs.ts";
-import { EngineClient } from "../../engine/service/client.ts";
-import { featureFolder } from "../../engine/vision-cache/place.ts";
-import type { EventSink } from "../../runs/events.ts";
+} from "../../protocol/requests.ts";
 import { SETTINGS_SECTION } from "../ids.ts";
 import { readSettings } from "../settings.ts";
 import type { EngineLink } from "./link.ts";

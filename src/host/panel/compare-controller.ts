@@ -1,17 +1,19 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
+import type { HandlersOf } from "../../protocol/panel.ts";
 import { runFacts } from "../../runs/comparison/facts.ts";
-import type { RunSession, SessionChange } from "../runs/session.ts";
-import { runTitle } from "../runs/summary.ts";
 import type {
   ComparedRun,
   CompareHostMessage,
   CompareRequestMessage,
   CompareRequests,
-} from "./compare-protocol.ts";
+} from "../../runs/comparison/panel-protocol.ts";
+import type { RunSession, SessionChange } from "../runs/session.ts";
+import { runTitle } from "../runs/summary.ts";
+import { answerRequest } from "./answer-request.ts";
 import type { PanelServices } from "./controller.ts";
 import { saveExport } from "./exports.ts";
-import { answerRequest, type HandlersOf, panelHtml } from "./protocol.ts";
+import { panelHtml } from "./page-html.ts";
 
 /** A run that is being measured changes often: the comparison follows at this pace. */
 const GATHER_MS = 300;

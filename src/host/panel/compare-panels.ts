@@ -1,11 +1,11 @@
 import * as vscode from "vscode";
 import { MAX_RUNS, MIN_RUNS } from "../../runs/comparison/compare.ts";
+import type { CompareState } from "../../runs/comparison/panel-protocol.ts";
 import { titleWithoutTime } from "../../runs/names.ts";
 import { COMPARE_TYPE, RUN_EDITOR_TYPE } from "../ids.ts";
 import type { Sessions } from "../runs/sessions.ts";
 import { runTitle } from "../runs/summary.ts";
 import { CompareController, type ComparedFile } from "./compare-controller.ts";
-import type { CompareState } from "./compare-protocol.ts";
 import type { PanelServices } from "./controller.ts";
 
 interface OpenComparison {

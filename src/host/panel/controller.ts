@@ -1,20 +1,20 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
-import type { ProgressEvent } from "../../runs/events.ts";
+import type { ProgressEvent } from "../../protocol/events.ts";
+import type {
+  HostMessage,
+  PanelView,
+  RequestHandlers,
+  RunIdentity,
+  WebviewMessage,
+} from "../../protocol/panel.ts";
 import type { EngineTask, Experimenter } from "../engine/experimenter.ts";
 import type { RunSession, SessionChange } from "../runs/session.ts";
+import { answerRequest } from "./answer-request.ts";
 import { playableClip } from "./clip.ts";
+import { eventBatches } from "./event-batches.ts";
 import { exportRun, saveExport } from "./exports.ts";
-import {
-  answerRequest,
-  eventBatches,
-  type HostMessage,
-  type PanelView,
-  panelHtml,
-  type RequestHandlers,
-  type RunIdentity,
-  type WebviewMessage,
-} from "./protocol.ts";
+import { panelHtml } from "./page-html.ts";
 
 /** Live events are posted this often at most: few messages, no visible delay. */
 const GATHER_MS = 30;

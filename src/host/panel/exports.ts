@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import * as vscode from "vscode";
+import type { SaveRequest } from "../../protocol/panel.ts";
 import { runRecords, runToJson } from "../../runs/exports.ts";
 import type { RunSession } from "../runs/session.ts";
-import type { SaveRequest } from "./protocol.ts";
 import { standaloneHtml } from "./standalone.ts";
 
 const FILTERS: Readonly<Record<string, string>> = {

@@ -1,10 +1,10 @@
 import * as vscode from "vscode";
-import { InputError } from "../../engine/errors.ts";
+import { InputError } from "../../common/errors.ts";
+import type { PanelState, PanelView } from "../../protocol/panel.ts";
 import { PANEL_TYPE, RUN_EDITOR_TYPE } from "../ids.ts";
 import type { RunSession } from "../runs/session.ts";
 import type { Sessions } from "../runs/sessions.ts";
 import { PanelController, type PanelServices } from "./controller.ts";
-import type { PanelState, PanelView } from "./protocol.ts";
 import { refusalHtml } from "./refusal.ts";
 
 interface OpenPanel {

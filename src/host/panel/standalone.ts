@@ -1,6 +1,6 @@
+import type { RunEvent } from "../../protocol/events.ts";
+import { STANDALONE_RUN_ID } from "../../protocol/panel.ts";
 import { encodeEvent } from "../../runs/codec.ts";
-import type { RunEvent } from "../../runs/events.ts";
-import { STANDALONE_RUN_ID } from "./protocol.ts";
 
 export interface StandaloneOptions {
   readonly title: string;

@@ -1,6 +1,6 @@
-import type { AnalysisJob } from "../../engine/jobs.ts";
-import type { ProgressEvent, RunEvent, RunEventOf, RunEventType } from "../../runs/events.ts";
-import type { EngineState } from "../panel/protocol.ts";
+import type { ProgressEvent, RunEvent, RunEventOf, RunEventType } from "../../protocol/events.ts";
+import type { EngineState } from "../../protocol/panel.ts";
+import type { AnalysisJob } from "../../protocol/requests.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** What changed in a session, for the panels that show it. */

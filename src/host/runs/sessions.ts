@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { AnalysisJob } from "../../engine/jobs.ts";
+import type { AnalysisJob } from "../../protocol/requests.ts";
 import { readRunFile } from "../../runs/file.ts";
 import { jobOfRun } from "../engine/jobs.ts";
 import { RunSession } from "./session.ts";

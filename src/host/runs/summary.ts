@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
+import type { CounterfactualOrder } from "../../protocol/events.ts";
 import { decodeEvent } from "../../runs/codec.ts";
-import type { CounterfactualOrder } from "../../runs/events.ts";
 import { RUN_FILE_SUFFIX } from "../../runs/file.ts";
 
 /** What a list of runs shows of one run file. */

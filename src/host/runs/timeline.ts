@@ -1,4 +1,4 @@
-import type { RunEvent } from "../../runs/events.ts";
+import type { RunEvent } from "../../protocol/events.ts";
 
 /** Stages of a run, in the order in which they are usually reached. */
 export type Stage =

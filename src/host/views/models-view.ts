@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { formatBytes } from "../../runs/sizes.ts";
+import { formatBytes } from "../../common/format-size.ts";
 import type { ListedModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
 

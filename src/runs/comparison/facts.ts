@@ -7,7 +7,7 @@ import {
   type RunOption,
   WINDOW_STYLES,
   type WindowStyle,
-} from "../events.ts";
+} from "../../protocol/events.ts";
 import { experimentsOf } from "../experiments.ts";
 import { meanMass } from "../mass.ts";
 import { type LensFacts, lensFacts } from "./lens-facts.ts";

@@ -1,4 +1,4 @@
-import type { LensReading, RunEvent, RunEventOf } from "../events.ts";
+import type { LensReading, RunEvent, RunEventOf } from "../../protocol/events.ts";
 import { wordOf } from "../words.ts";
 
 /**

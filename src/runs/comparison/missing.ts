@@ -2,7 +2,7 @@ import {
   type ExperimentRequest,
   KNOCKOUT_TARGETS,
   type KnockoutTarget,
-} from "../../engine/jobs.ts";
+} from "../../protocol/requests.ts";
 import type { RunFacts, SeriesFacts } from "./facts.ts";
 
 /** An observation that another run of the comparison holds, and this one does not. */

@@ -3,7 +3,7 @@ import { appendFile, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as vscode from "vscode";
 import { COMMANDS, RUN_EDITOR_TYPE, SETTINGS, SETTINGS_SECTION } from "../../../src/host/ids.ts";
-import type { RunEvent } from "../../../src/runs/events.ts";
+import type { RunEvent } from "../../../src/protocol/events.ts";
 import { RUN_FILE_SUFFIX, readRunFile } from "../../../src/runs/file.ts";
 import { type InsideTest, until } from "./harness.ts";
 import { workspaceFolder } from "./prompt-files.ts";

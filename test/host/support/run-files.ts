@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { RunEvent, RunEventOf, RunEventType } from "../../../src/runs/events.ts";
+import type { RunEvent, RunEventOf, RunEventType } from "../../../src/protocol/events.ts";
 import { RUN_FILE_SUFFIX, readRunFile } from "../../../src/runs/file.ts";
 
 /** Run files of a workspace, in the order of their names. */

@@ -1,0 +1,236 @@
+import type { ConfigReader } from "../../../common/config-reader.ts";
+import { readActivation } from "./activation.ts";
+import { readRope } from "./rope.ts";
+import type { DecoderLayerWeights, DecoderSpec, LinearWeights } from "./spec.ts";
+import type { TensorLookup } from "./tensors.ts";
+
+/** Decoders of one design: RMSNorm, rotary positions, grouped queries, gated MLP. */
+const KINDS = ["llama", "qwen2", "qwen3", "phi3", "qwen2_5_vl_text"] as const;
+export type DecoderKind = (typeof KINDS)[number];
+
+/** The classes' own values for keys that a configuration leaves out. */
+interface Defaults {
+  readonly hidden: number;
+  readonly inner: number;
+  readonly vocab: number;
+  readonly eps: number;
+  /** 0: as many as heads. */
+  readonly kvHeads: number;
+  readonly headDim?: number | undefined;
+  readonly heads?: number;
+  readonly layers?: number;
+  readonly theta?: number;
+}
+
+const DEFAULTS: Readonly<Record<DecoderKind, Defaults>> = {
+  llama: { hidden: 4096, inner: 11_008, vocab: 32_000, eps: 1e-6, kvHeads: 0, headDim: undefined },
+  qwen2: {
+    hidden: 4096,
+    inner: 22_016,
+    vocab: 151_936,
+    eps: 1e-6,
+    kvHeads: 32,
+    headDim: undefined,
+  },
+  qwen3: { hidden: 4096, inner: 22_016, vocab: 151_936, eps: 1e-6, kvHeads: 32, headDim: 128 },
+  phi3: { hidden: 3072, inner: 8192, vocab: 32_064, eps: 1e-5, kvHeads: 0, headDim: undefined },
+  qwen2_5_vl_text: {
+    hidden: 8192,
+    inner: 29_568,
+    vocab: 152_064,
+    eps: 1e-5,
+    kvHeads: 8,
+    heads: 64,
+    layers: 80,
+    theta: 1_000_000,
+  },
+};
+
+/** Its rows stand by time, row and column: only a family that says where can use it. */
+const PLACED_KIND = "qwen2_5_vl_text";
+
+/** How a family names its decoder. */
+export interface DecoderPlace {
+  /** Before `layers.0`, `norm` and `embed_tokens`; the newest library version's first. */
+  readonly prefixes: readonly string[];
+  readonly heads: readonly string[];
+  /** The decoder's own settings; default the section `text_config`. */
+  readonly settings?: ConfigReader | undefined;
+  /** The `model_type` of its settings when they do not say. */
+  readonly kind: DecoderKind;
+  /** Whether the family's class ties head and embeddings when nothing is said. */
+  readonly tied?: boolean | undefined;
+}
+
+/**
+ * Reads the decoder and finds its tensors. Biases are used where the checkpoint has them (Qwen2's
+ * queries, keys and values).
+ *
+ * @throws ModelError naming the key and value, or the tensor, that cannot be used.
+ */
+export function readDecoder(
+  config: ConfigReader,
+  lookup: TensorLookup,
+  place: DecoderPlace,
+): DecoderSpec {
+  const text = place.settings ?? config.section("text_config");
+  const placed = place.kind === PLACED_KIND;
+  // Where decoder and model share one level of settings, `model_type` there is the model's.
+  const named = text === config ? place.kind : text.text("model_type", place.kind);
+  const kind = KINDS.find((known) => known === named);
+  if (kind === undefined || (kind === PLACED_KIND) !== placed) {
+    const known = placed ? [PLACED_KIND] : KINDS.filter((each) => each !== PLACED_KIND);
+    throw text.refuse("model_type", `decoders of these kinds are supported: ${known.join(", ")}`);
+  }
+  const defaults = DEFAULTS[kind];
+  const hiddenSize = text.size("hidden_size", defaults.hidden);
+  const intermediateSize = text.size("intermediate_size", defaults.inner);
+  const heads = text.size("num_attention_heads", defaults.heads ?? 32);
+  const kvHeads = text.size("num_key_value_heads", defaults.kvHeads || heads);
+  const headDim = text.size("head_dim", defaults.headDim ?? Math.floor(hiddenSize / heads));
+  if (heads % kvHeads !== 0) {
+    throw text.refuse("num_key_value_heads", `${heads} attention heads must be a multiple of it`);
+  }
+  if (headDim % 2 !== 0) throw text.refuse("head_dim", "rotary positions need an even number");
+  checkAttention(text, kind);
+  const prefix = lookup.prefix(place.prefixes, "embed_tokens.weight");
+  const vocabSize = text.size("vocab_size", defaults.vocab);
+  const embedding = lookup.tensor(`${prefix}embed_tokens.weight`, [vocabSize, hiddenSize]);
+  return {
+    hiddenSize,
+    intermediateSize,
+    heads,
+    kvHeads,
+    headDim,
+    vocabSize,
+    normEps: text.number("rms_norm_eps", defaults.eps),
+    activation: readActivation(text, "hidden_act", "silu"),
+    rope: readRope(text, headDim, { theta: defaults.theta, placed }),
+    layers: Array.from({ length: text.size("num_hidden_layers", defaults.layers ?? 32) }, (_, i) =>
+      decoderLayer(lookup, `${prefix}layers.${i}.`, {
+        fused: kind === "phi3",
+        width: hiddenSize,
+        inner: intermediateSize,
+        query: heads * headDim,
+        keyValue: kvHeads * headDim,
+        normed: kind === "qwen3" ? headDim : undefined,
+      }),
+    ),
+    finalNorm: lookup.tensor(`${prefix}norm.weight`, [hiddenSize]),
+    embedding,
+    head: readHead(config, text, lookup, place, [vocabSize, hiddenSize]) ?? embedding,
+  };
+}
+
+/** Refuses settings that make attention another one than over the whole prompt with full rotation. */
+function checkAttention(text: ConfigReader, kind: DecoderKind): void {
+  if (text.flag("use_sliding_window", false)) {
+    throw text.refuse("use_sliding_window", "attention over the whole prompt is supported");
+  }
+  if (kind !== "phi3") return;
+  const context = text.size("max_position_embeddings", 4096);
+  if (text.has("sliding_window") && text.size("sliding_window") < context) {
+    throw text.refuse("sliding_window", "attention over the whole prompt is supported");
+  }
+  if (text.number("partial_rotary_factor", 1) !== 1) {
+    throw text.refuse("partial_rotary_factor", "rotary positions over whole heads are supported");
+  }
+}
+
+/**
+ * The output head; undefined when the embeddings serve as it. A configuration may say that they are
+ * tied at its root, in `text_config`, or at both; where the two disagree, the file decides: a head
+ * that is stored is used.
+ */
+function readHead(
+  config: ConfigReader,
+  text: ConfigReader,
+  lookup: TensorLookup,
+  place: DecoderPlace,
+  shape: readonly [vocab: number, hidden: number],
+) {
+  const said = [config, text]
+    .filter((section) => section.has("tie_word_embeddings"))
+    .map((section) => section.flag("tie_word_embeddings", false));
+  const name = place.heads.find((each) => lookup.has(`${each}.weight`));
+  if (said.length > 0 && said.every((tied) => tied)) return undefined;
+  const mayBeTied = said.includes(true) || (said.length === 0 && place.tied === true);
+  if (name === undefined && mayBeTied) return undefined;
+  return lookup.tensor(`${name ?? place.heads[0]}.weight`, shape);
+}
+
+function decoderLayer(
+  lookup: TensorLookup,
+  prefix: string,
+  sizes: {
+    /** One matrix for queries, keys and values, and one for gate and up (Phi-3). */
+    readonly fused: boolean;
+    readonly width: number;
+    readonly inner: number;
+    readonly query: number;
+    readonly keyValue: number;
+    /** Extent of the norms of queries and keys; undefined: there are none. */
+    readonly normed: number | undefined;
+  },
+): DecoderLayerWeights {
+  const { fused, width, inner, query, keyValue, normed } = sizes;
+  const norm = (name: string) =>
+    normed === undefined ? undefined : lookup.tensor(`${prefix}self_attn.${name}.weight`, [normed]);
+  const parts = (name: string, names: readonly string[], counts: readonly number[]) =>
+    fused
+      ? fusedRows(lookup, `${prefix}${name}`, counts, width)
+      : names.map((each, i) => lookup.linear(`${prefix}${each}`, counts[i] ?? 0, width));
+  const [q, k, v] = parts(
+    "self_attn.qkv_proj",
+    ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    [query, keyValue, keyValue],
+  ) as [LinearWeights, LinearWeights, LinearWeights];
+  const [gate, up] = parts(
+    "mlp.gate_up_proj",
+    ["mlp.gate_proj", "mlp.up_proj"],
+    [inner, inner],
+  ) as [LinearWeights, LinearWeights];
+  return {
+    inputNorm: lookup.tensor(`${prefix}input_layernorm.weight`, [width]),
+    query: q,
+    key: k,
+    value: v,
+    queryNorm: norm("q_norm"),
+    keyNorm: norm("k_norm"),
+    out: lookup.linear(`${prefix}self_attn.o_proj`, width, query),
+    postNorm: lookup.tensor(`${prefix}post_attention_layernorm.weight`, [width]),
+    gate,
+    up,
+    down: lookup.linear(`${prefix}mlp.down_proj`, width, inner),
+  };
+}
+
+/** Several linear layers stored as one matrix, their rows one after another. */
+export function fusedRows(
+  lookup: TensorLookup,
+  name: string,
+  counts: readonly number[],
+  input: number,
+): LinearWeights[] {
+  const whole = lookup.linear(
+    name,
+    counts.reduce((sum, count) => sum + count, 0),
+    input,
+  );
+  let start = 0;
+  return counts.map((count) => {
+    const rows = { start, count };
+    start += count;
+    return { ...whole, rows };
+  });
+}
+
+/** `eos_token_id` of the decoder or the model: one id, or several; `fallback` when neither says. */
+export function readEndTokens(
+  config: ConfigReader,
+  fallback: number,
+  text: ConfigReader = config.section("text_config"),
+): number[] {
+  const ids = text.raw("eos_token_id") ?? config.raw("eos_token_id") ?? fallback;
+  return [ids].flat().filter((id): id is number => Number.isSafeInteger(id));
+}

@@ -1,0 +1,120 @@
+import { ModelError } from "../common/errors.ts";
+import { type AlignedText, alignedToItself, originOf, sliceAligned } from "./aligned.ts";
+import { escapeRegExp, isObject, type JsonObject, MAX_TOKEN_ID, objectsOf } from "./json.ts";
+import type { Normalizer } from "./normalizers.ts";
+import type { TokenSpan } from "./pieces.ts";
+
+/** A token outside the model's own pieces: matched in the text before anything else is done. */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly singleWord: boolean;
+  /** Whether whitespace to the left, to the right, belongs to the token. */
+  readonly leftStrip: boolean;
+  readonly rightStrip: boolean;
+  /** Whether it is looked for in the normalised text. */
+  readonly normalized: boolean;
+  readonly special: boolean;
+}
+
+/** Either a token found, or a stretch of text between tokens. */
+export type Section = TokenSpan | AlignedText;
+
+/** tokenizer.json's added tokens, and those that only tokenizer_config.json has, by id. */
+export function allAddedTokens(json: JsonObject, config: JsonObject): JsonObject[] {
+  const own = objectsOf(json, "added_tokens");
+  const known = new Set(own.map((token) => token.content));
+  const further = isObject(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
+  return [
+    ...own,
+    ...Object.entries(further).flatMap(([id, token]) =>
+      isObject(token) && !known.has(token.content) ? { ...token, id: Number(id) } : [],
+    ),
+  ];
+}
+
+/**
+ * The entries of a tokenizer.json's `added_tokens`.
+ *
+ * @throws ModelError for one without an id or a text.
+ */
+export function readAddedTokens(entries: readonly JsonObject[]): AddedToken[] {
+  return entries.map((entry) => {
+    const { id, content } = entry;
+    if (!Number.isSafeInteger(id) || typeof id !== "number" || id < 0 || id > MAX_TOKEN_ID) {
+      throw new ModelError(`an added token has the id ${JSON.stringify(id)}`);
+    }
+    if (typeof content !== "string" || content === "") {
+      throw new ModelError(`the added token ${id} has the text ${JSON.stringify(content)}`);
+    }
+    return {
+      id,
+      content,
+      singleWord: entry.single_word === true,
+      leftStrip: entry.lstrip === true,
+      rightStrip: entry.rstrip === true,
+      normalized: entry.normalized === true,
+      special: entry.special === true,
+    };
+  });
+}
+
+const WORD_BEFORE = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]$/u;
+const WORD_AFTER = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]/u;
+
+/**
+ * Finds added tokens in a text, leftmost first and longest at a place.
+ *
+ * @param tokens tokens by the text to look for.
+ */
+export function addedTokenFinder(
+  tokens: ReadonlyMap<string, AddedToken>,
+): (source: AlignedText) => Section[] {
+  if (tokens.size === 0) return (source) => [source];
+  const pattern = new RegExp(
+    [...tokens.keys()]
+      .sort((a, b) => b.length - a.length)
+      .map(escapeRegExp)
+      .join("|"),
+    "gu",
+  );
+  return (source) => {
+    const { text } = source;
+    const sections: Section[] = [];
+    let done = 0;
+    for (const match of text.matchAll(pattern)) {
+      const token = tokens.get(match[0]);
+      let start = match.index;
+      let end = start + match[0].length;
+      if (token === undefined || start < done) continue;
+      const before = text.slice(0, start);
+      const after = text.slice(end);
+      if (token.singleWord && (WORD_BEFORE.test(before) || WORD_AFTER.test(after))) continue;
+      if (token.leftStrip) {
+        start = Math.max(done, before.search(/\p{White_Space}*$/u));
+      }
+      if (token.rightStrip) end += /^\p{White_Space}*/u.exec(after)?.[0].length ?? 0;
+      if (start > done) sections.push(sliceAligned(source, done, start));
+      sections.push({ id: token.id, ...originOf(source, start, end) });
+      done = end;
+    }
+    if (done < text.length) sections.push(sliceAligned(source, done, text.length));
+    return sections;
+  };
+}
+
+/** The two finders of a tokenizer: on the raw text, and on the normalised text between. */
+export function addedTokenFinders(tokens: readonly AddedToken[], normalize: Normalizer) {
+  const raw = tokens.filter((token) => !token.normalized);
+  const normalized = tokens.filter((token) => token.normalized);
+  return {
+    raw: addedTokenFinder(new Map(raw.map((token) => [token.content, token]))),
+    normalized: addedTokenFinder(
+      new Map(normalized.map((token) => [normalize(alignedToItself(token.content)).text, token])),
+    ),
+  };
+}
+
+export function isToken(section: Section): section is TokenSpan {
+  return "id" in section;
+}
