@@ -1,6 +1,7 @@
 // As a namespace: of the library's one object, bundles would hold every part and all its languages.
 import * as z from "zod";
 import { RUN_FORMAT } from "./format.ts";
+import { RUN_LIMITS as MAX } from "./limits.ts";
 
 /** Element types of a `Tensor`; `f16` holds IEEE half-precision bits in a Uint16Array. */
 export const TENSOR_DTYPES = ["f32", "f16", "i32", "u8"] as const;
@@ -17,37 +18,72 @@ function elements(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
+function isExtent(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value <= MAX.extent;
+}
+
 const ARRAY_OF = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u8: Uint8Array } as const;
 
 const tensor = z.custom<Tensor>((value) => {
   const { dtype, shape, data } = (value ?? {}) as Partial<Tensor>;
   if (dtype === undefined || !TENSOR_DTYPES.includes(dtype) || !Array.isArray(shape)) return false;
-  if (!shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) return false;
+  if (shape.length > MAX.rank || !shape.every(isExtent)) return false;
   return data instanceof ARRAY_OF[dtype] && data.length === elements(shape);
 }, "is not a tensor whose shape fits its data");
 
-const count = z.int().nonnegative();
+/** A whole number from 0 to a bound of `RUN_LIMITS`, which is included. */
+const count = (most: number) => z.int().nonnegative().max(most);
+const name = z.string().max(MAX.name);
+const text = z.string().max(MAX.text);
+/** A share of 1, give or take the rounding of a sum. */
+const share = z.number().min(-0.01).max(1.01);
+const seconds = z.number().min(-1e9).max(1e9);
+const layer = count(MAX.layers - 1);
+const position = count(MAX.positions - 1);
+const tokenId = count(MAX.vocabSize - 1);
+const grows = ([start, end]: readonly [number, number]) => start <= end;
 /** Half-open range of positions [start, end). */
-const span = z.tuple([count, count]);
-const tokenProbability = z.object({ id: count, token: z.string(), probability: z.number() });
+const span = z.tuple([count(MAX.positions), count(MAX.positions)]).refine(grows);
+/** The same of layers. */
+const layerSpan = z.tuple([count(MAX.layers), count(MAX.layers)]).refine(grows);
+const tokenProbability = z.object({ id: tokenId, token: name, probability: share });
+/** Shares by option label. */
+const optionShares = z
+  .record(name, share)
+  .refine((options) => Object.keys(options).length <= MAX.options);
+/** Plain data without a schema of its own. */
+const plainData = z.record(name, z.unknown()).refine(isModest);
+
+/** Whether plain data has neither too many values nor too many levels. */
+function isModest(data: unknown): boolean {
+  let left: number = MAX.values;
+  const fits = (value: unknown, depth: number): boolean => {
+    left -= 1;
+    if (left < 0 || depth > MAX.depth) return false;
+    if (typeof value !== "object" || value === null) return true;
+    return Object.values(value).every((inner) => fits(inner, depth + 1));
+  };
+  return fits(data, 0);
+}
+
 export type TokenProbability = z.infer<typeof tokenProbability>;
 
 /** What a model is, for a reader of the run: no weights, no paths needed to read it. */
 const model = z.object({
-  name: z.string(),
-  folder: z.string(),
+  name,
+  folder: name,
   embedded: z.boolean(),
-  family: z.string(),
-  layers: count,
-  heads: count,
-  kvHeads: count,
-  hiddenSize: count,
-  vocabSize: count,
+  family: name,
+  layers: count(MAX.layers),
+  heads: count(MAX.heads),
+  kvHeads: count(MAX.heads),
+  hiddenSize: count(MAX.hiddenSize),
+  vocabSize: count(MAX.vocabSize),
   /** What the decoder's weights are stored in … */
-  dtype: z.string(),
+  dtype: name,
   /** … and their products computed in; absent in older runs, which were computed in float32. */
   precision: z.enum(["float32", "float16"]).optional(),
-  tokensPerFrame: count,
+  tokensPerFrame: count(MAX.positions),
 });
 export type RunModel = z.infer<typeof model>;
 
@@ -56,71 +92,82 @@ export const COUNTERFACTUAL_ORDERS = ["reversed", "shuffled", "frozen"] as const
 export type CounterfactualOrder = (typeof COUNTERFACTUAL_ORDERS)[number];
 
 /** A frame as the model was shown it; the time is null where the clip has no clock (image folders). */
-const sampledFrame = z.object({ index: count, timestampSeconds: z.number().nullable() });
+const sampledFrame = z.object({
+  index: count(MAX.clipFrames),
+  timestampSeconds: seconds.nullable(),
+});
+
+const pixels = z.number().min(-MAX.side).max(MAX.side);
 
 const video = z.object({
-  path: z.string(),
-  width: count,
-  height: count,
-  frameCount: count,
-  fps: z.number().nullable(),
-  durationSeconds: z.number().nullable(),
-  codec: z.string(),
-  start: z.number().optional(),
-  end: z.number().optional(),
+  path: name,
+  width: count(MAX.side),
+  height: count(MAX.side),
+  frameCount: count(MAX.clipFrames),
+  fps: z.number().min(0).max(1e9).nullable(),
+  durationSeconds: seconds.nullable(),
+  codec: name,
+  start: seconds.optional(),
+  end: seconds.optional(),
   /** A counterfactual clip: its frames in another order. Absent: as they were filmed. */
   order: z.enum(COUNTERFACTUAL_ORDERS).optional(),
   /** In the order in which the model was shown them. */
-  frames: z.array(sampledFrame),
+  frames: z.array(sampledFrame).max(MAX.frames),
   /** The part of a frame, in its pixels, that the model sees: where the token grid is drawn. */
-  crop: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }),
+  crop: z.object({ x: pixels, y: pixels, width: pixels, height: pixels }),
   /** Their features were known from an earlier run. Absent: this run encoded the frames. */
   featuresCached: z.literal(true).optional(),
 });
 export type RunVideo = z.infer<typeof video>;
 
-const option = z.object({ label: z.string(), text: z.string(), tokenId: count });
+const option = z.object({ label: name, text, tokenId });
 export type RunOption = z.infer<typeof option>;
 
 const prompt = z.object({
-  id: z.string().optional(),
-  task: z.string().optional(),
+  id: name.optional(),
+  task: name.optional(),
   /** The whole rendered prompt, `<image>` standing for the video. */
-  text: z.string(),
-  question: z.string(),
+  text,
+  question: text,
   /** Empty for an open-ended prompt. */
-  options: z.array(option),
+  options: z.array(option).max(MAX.options),
   /** Label of the right option, or the right answer in words; absent when unknown. */
-  answer: z.string().optional(),
-  keywords: z.array(z.string()),
-  template: z.string(),
+  answer: text.optional(),
+  keywords: z.array(name).max(MAX.groups),
+  template: text,
 });
 export type RunPrompt = z.infer<typeof prompt>;
 
-const textToken = z.object({ position: count, id: count, text: z.string() });
-const tokenGroup = z.object({ name: z.string(), spans: z.array(span) });
+const textToken = z.object({ position, id: tokenId, text: name });
+const spans = z.array(span).max(MAX.positions);
+const tokenGroup = z.object({ name, spans });
 export type RunTokenGroup = z.infer<typeof tokenGroup>;
 
 const tokens = z.object({
   /** S: positions of the prompt, video tokens included. */
-  length: count,
+  length: count(MAX.positions),
   /** Every position that is not a video token. */
-  text: z.array(textToken),
+  text: z.array(textToken).max(MAX.positions),
   /** METHODS' token groups; a position may be in several. */
-  groups: z.array(tokenGroup),
+  groups: z.array(tokenGroup).max(MAX.groups),
   /**
    * Video tokens: frame-major, then row, then column; `cells` says the place of each in that order
    * where they stand otherwise.
    */
-  grid: z.object({ frames: count, rows: count, columns: count, cells: z.array(count).optional() }),
+  grid: z.object({
+    frames: count(MAX.frames),
+    rows: count(MAX.positions),
+    columns: count(MAX.positions),
+    cells: z.array(position).max(MAX.positions).optional(),
+  }),
 });
 export type RunTokens = z.infer<typeof tokens>;
 
 const runStarted = z.object({
   type: z.literal("run.started"),
   format: z.literal(RUN_FORMAT),
-  version: z.number(),
-  time: z.string(),
+  version: count(1_000_000),
+  time: name,
   model,
   video,
   prompt,
@@ -130,14 +177,14 @@ const runStarted = z.object({
 /** Small pictures of the sampled frames, whole (not cropped), so that a run can be shown anywhere. */
 const videoFrames = z.object({
   type: z.literal("video.frames"),
-  frames: z.array(z.object({ mime: z.string(), base64: z.string() })),
+  frames: z.array(z.object({ mime: name, base64: z.string().max(MAX.picture) })).max(MAX.frames),
 });
 
 /** Probability of each option's label at the last position, and the likeliest tokens there. */
 const answerReading = z.object({
   /** By option label; empty for an open-ended prompt. */
-  options: z.record(z.string(), z.number()),
-  top: z.array(tokenProbability),
+  options: optionShares,
+  top: z.array(tokenProbability).max(MAX.top),
 });
 export type AnswerReading = z.infer<typeof answerReading>;
 
@@ -147,12 +194,12 @@ export type AnswerReading = z.infer<typeof answerReading>;
  */
 const vocabulary = z.object({
   type: z.literal("vocabulary"),
-  tokens: z.array(z.object({ id: count, text: z.string() })),
+  tokens: z.array(z.object({ id: tokenId, text: name })).max(MAX.vocabSize),
 });
 
 /** Logit lens of chosen positions: ids and probabilities are [positions, k]. */
 const lensReading = z.object({
-  positions: z.array(span),
+  positions: spans,
   norm: z.boolean(),
   unembedding: z.enum(["head", "embedding"]),
   ids: tensor,
@@ -162,7 +209,7 @@ export type LensReading = z.infer<typeof lensReading>;
 
 /** Attention weights after the softmax of chosen query rows: weights [heads or 1, queries, S]. */
 const attentionReading = z.object({
-  queries: z.array(count),
+  queries: z.array(position).max(MAX.positions),
   headAveraged: z.boolean(),
   weights: tensor,
 });
@@ -170,8 +217,8 @@ export type AttentionReading = z.infer<typeof attentionReading>;
 
 /** For each head and query group (mean over its positions) the summed attention to each key group. */
 const massReading = z.object({
-  queryGroups: z.array(z.string()),
-  keyGroups: z.array(z.string()),
+  queryGroups: z.array(name).max(MAX.groups),
+  keyGroups: z.array(name).max(MAX.groups),
   /** [heads, query groups, key groups] */
   mass: tensor,
 });
@@ -180,7 +227,7 @@ export type MassReading = z.infer<typeof massReading>;
 /** A decoder layer of the clean run is complete. */
 const layerClean = z.object({
   type: z.literal("layer.clean"),
-  layer: count,
+  layer,
   /** Final norm, then unembedding: the usual logit lens. */
   normed: answerReading,
   /** Unembedding without the final norm (the last layer has it either way). */
@@ -193,9 +240,9 @@ const layerClean = z.object({
 /** A decoder layer of a branch that is observed beside the clean run. */
 const layerBranch = z.object({
   type: z.literal("layer.branch"),
-  experiment: z.string(),
-  series: z.string(),
-  layer: count,
+  experiment: name,
+  series: name,
+  layer,
   normed: answerReading,
   raw: answerReading,
   lens: lensReading.optional(),
@@ -208,7 +255,7 @@ const answer = z.object({
   answer: tokenProbability,
   /** The right option's label token; absent when the right answer is unknown or open-ended. */
   groundTruth: tokenProbability.optional(),
-  options: z.record(z.string(), z.number()),
+  options: optionShares,
   correct: z.boolean().optional(),
 });
 
@@ -218,7 +265,7 @@ export type WindowStyle = (typeof WINDOW_STYLES)[number];
 /** An experiment begins: its recipe says exactly what was cut, so that a figure can carry it. */
 const experimentStarted = z.object({
   type: z.literal("experiment.started"),
-  experiment: z.string(),
+  experiment: name,
   kind: z.enum([
     "knockout",
     "pathways",
@@ -229,42 +276,42 @@ const experimentStarted = z.object({
     "what-if",
     "generation",
   ]),
-  recipe: z.record(z.string(), z.unknown()),
+  recipe: plainData,
   /** How many `branch.result` events will follow when it is not stopped; of a search, at most. */
-  branches: count,
+  branches: count(MAX.branches),
 });
 
 /** What one intervened run answered, beside the clean run. Figures as METHODS.md defines them. */
 export const branchFigures = z.object({
-  base_score: z.number(),
-  new_score: z.number(),
+  base_score: share,
+  new_score: share,
   /** 100 · (new - base) / base */
   relative_diff: z.number(),
-  gt_score: z.number().nullable(),
-  new_score_gt: z.number().nullable(),
+  gt_score: share.nullable(),
+  new_score_gt: share.nullable(),
   relative_diff_gt: z.number().nullable(),
-  base_answer: z.string(),
-  new_answer: z.string(),
+  base_answer: name,
+  new_answer: name,
 });
 export type BranchFigures = z.infer<typeof branchFigures>;
 
 const branchResult = branchFigures.extend({
   type: z.literal("branch.result"),
-  experiment: z.string(),
-  series: z.string(),
+  experiment: name,
+  series: name,
   /** Centre of the window, or 0 where the experiment has no centre. */
-  layer: count,
+  layer,
   /** Layers at which the cut acted, as half-open ranges. */
-  window: z.array(span),
-  options: z.record(z.string(), z.number()),
+  window: z.array(layerSpan).max(MAX.layers),
+  options: optionShares,
   /** Share of attention edges left, of 1 (pathways). */
-  edges_left: z.number().optional(),
+  edges_left: share.optional(),
   /** What this branch stands for beyond its series: head, frames, keyword, seed … */
-  detail: z.record(z.string(), z.unknown()).optional(),
+  detail: plainData.optional(),
 });
 
 /** Layers a-b, both inclusive; null keeps nothing. */
-const keptRange = z.tuple([count, count]).nullable();
+const keptRange = z.tuple([layer, layer]).nullable();
 export const keptRanges = z.object({
   crossFrame: keptRange,
   videoToQuestion: keptRange,
@@ -277,17 +324,17 @@ export const keptRanges = z.object({
  */
 const pathwayFound = z.object({
   type: z.literal("pathway.found"),
-  experiment: z.string(),
+  experiment: name,
   /** The pathway with the fewest edges among those that keep the answer, as it was run once more. */
   found: keptRanges
     .extend({
-      edgesLeft: z.number(),
+      edgesLeft: share,
       /** Probability of the clean answer, of 1. */
-      probability: z.number(),
+      probability: share,
     })
     .nullable(),
   /** Pathways tried. */
-  tried: count,
+  tried: count(MAX.branches),
   /** `local`: nothing one step away is smaller and keeps the answer; `limit`: as many as allowed. */
   ended: z.enum(["local", "limit"]),
 });
@@ -295,18 +342,18 @@ const pathwayFound = z.object({
 /** One generated token of the clean run (series "clean") or of a branch. */
 const generationToken = z.object({
   type: z.literal("generation.token"),
-  experiment: z.string(),
-  series: z.string(),
-  step: count,
+  experiment: name,
+  series: name,
+  step: position,
   token: tokenProbability,
   /** The text so far, decoded as a whole. */
-  text: z.string(),
+  text,
 });
 
 const experimentFinished = z.object({
   type: z.literal("experiment.finished"),
-  experiment: z.string(),
-  seconds: z.number(),
+  experiment: name,
+  seconds,
 });
 
 /** Where the work is; sent live, never written to the file. */
@@ -325,14 +372,14 @@ export type ProgressEvent = z.infer<typeof progress>;
 const notice = z.object({
   type: z.literal("notice"),
   level: z.enum(["info", "warning"]),
-  message: z.string(),
+  message: text,
 });
 
 const runFinished = z.object({
   type: z.literal("run.finished"),
   status: z.enum(["done", "cancelled", "failed"]),
-  message: z.string().optional(),
-  seconds: z.number(),
+  message: text.optional(),
+  seconds,
 });
 
 /**

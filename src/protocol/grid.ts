@@ -20,9 +20,18 @@ export function cellIndex({ cells }: Grid, token: number): number {
   return cells === undefined ? token : (cells[token] ?? -1);
 }
 
+/** The video token of each cell, of the grids that leave some out. */
+const tokensByCell = new WeakMap<readonly number[], ReadonlyMap<number, number>>();
+
 /** The video token of a cell, or -1 where the model left it out. */
 export function tokenOfCell({ cells }: Grid, cell: number): number {
-  return cells === undefined ? cell : cells.indexOf(cell);
+  if (cells === undefined) return cell;
+  let tokens = tokensByCell.get(cells);
+  if (tokens === undefined) {
+    tokens = new Map(cells.map((each, token) => [each, token]));
+    tokensByCell.set(cells, tokens);
+  }
+  return tokens.get(cell) ?? -1;
 }
 
 /**

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { InputError } from "../common/errors.ts";
 import { fileFailure } from "../common/file-failure.ts";
 import type { RunEvent } from "../protocol/events.ts";
+import { RunCheck } from "./check.ts";
 import { decodeEvent, newerVersion } from "./codec.ts";
 import { splitLines } from "./lines.ts";
 
@@ -39,6 +40,7 @@ export async function* readEvents(
   options: { readonly maxLineBytes?: number } = {},
 ): AsyncGenerator<RunLine> {
   const chunks = readChunks(path);
+  const check = new RunCheck();
   for await (const found of splitLines(chunks, options.maxLineBytes ?? MAX_LINE_BYTES)) {
     const line = found.number;
     if (found.kind === "too-long") {
@@ -50,6 +52,11 @@ export async function* readEvents(
     if (text.trim() === "") continue;
     const decoded = decodeEvent(text);
     if (decoded.kind === "event") {
+      const misfit = check.problem(decoded.event);
+      if (misfit !== undefined) {
+        yield { kind: "problem", line, message: misfit };
+        continue;
+      }
       yield { kind: "event", line, event: decoded.event };
       const newer = newerVersion(decoded.event);
       if (newer !== undefined) yield { kind: "problem", line, message: newer };
