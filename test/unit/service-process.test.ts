@@ -11,6 +11,7 @@ import {
   glibcMalloc,
   sourceSwitches,
 } from "../../src/engine/service/environment.ts";
+import { LastLines } from "../../src/engine/service/last-lines.ts";
 
 test("every way in which a process can end has its own advice", () => {
   const end = (code: number | null, signal: NodeJS.Signals | null, lastLines: string[] = []) =>
@@ -27,6 +28,42 @@ test("every way in which a process can end has its own advice", () => {
     /ran out of memory.*\nIts last words:\nFATAL ERROR/s,
   );
   assert.match(end(3, null, ["oops"]), /exit code 3.*report it.*\nIts last words:\noops$/s);
+});
+
+/** What is shown of these lines of stderr. */
+function shown(...printed: readonly string[]): readonly string[] {
+  const last = new LastLines();
+  for (const line of printed) last.add(line);
+  return last.lines;
+}
+
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => `chatter ${i}`);
+const STACK = Array.from({ length: 10 }, (_, i) => `    at f${i} (file.js:${i}:1)`);
+
+test("what says why is kept from a long stderr, and little else", () => {
+  const why = "Error: Cannot find module '/nowhere/engine.js'";
+  const missing = [
+    "node:loader:1433",
+    "  throw err;",
+    "  ^",
+    "",
+    why,
+    ...STACK,
+    "{",
+    "}",
+    "Node.js",
+  ];
+  assert.deepEqual(shown(...missing).slice(3, 6), [why, STACK[0], STACK[1]]);
+  const reasons = [why, "FATAL ERROR: JavaScript heap out of memory", "  what():  std::bad_alloc"];
+  for (const reason of reasons) {
+    const lines = shown(...numbered(50), reason, ...STACK, ...numbered(50));
+    assert.ok(lines.includes(reason), reason);
+    assert.ok(lines.length <= 12);
+    assert.equal(lines[3], `… ${50 - 3 + 2 + 50 - 6} lines more`);
+  }
+  assert.ok(shown(...Array<string>(100).fill(why)).length <= 12);
+  assert.equal(shown("x".repeat(10_000))[0]?.length, 500);
+  assert.deepEqual(shown(...numbered(9)), numbered(9));
 });
 
 /** A machine other than this one. */

@@ -9,7 +9,7 @@ export class EngineDiedError extends Error {
 export interface ProcessEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** The last that it printed on stderr. */
+  /** What it printed on stderr, as far as it says why (`LastLines`). */
   readonly lastLines: readonly string[];
 }
 

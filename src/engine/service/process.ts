@@ -3,6 +3,7 @@ import type { EventSink } from "../../protocol/events.ts";
 import type { EngineSettings } from "../../protocol/requests.ts";
 import { describeEnd, EngineDiedError } from "./died.ts";
 import { type ChildProgram, childEnvironment } from "./environment.ts";
+import { LastLines } from "./last-lines.ts";
 import {
   type EngineRequest,
   type EngineResults,
@@ -10,11 +11,6 @@ import {
   fromErrorMessage,
   type ToEngine,
 } from "./protocol.ts";
-
-/** Lines of stderr that are kept for the message when the process dies. */
-const LAST_LINES = 12;
-/** Longest line of it. */
-const MAX_LINE = 500;
 
 interface Pending {
   readonly sink: EventSink;
@@ -35,7 +31,7 @@ export class EngineProcess {
   readonly gone: Promise<void>;
   readonly #child: ChildProcess;
   readonly #pending = new Map<number, Pending>();
-  readonly #lastLines: string[] = [];
+  readonly #lastLines = new LastLines();
   #nextId = 0;
   #end: Error | undefined;
 
@@ -100,12 +96,12 @@ export class EngineProcess {
       );
     });
     child.once("close", (code, signal) => {
-      this.#fail(new EngineDiedError(describeEnd({ code, signal, lastLines: this.#lastLines })));
+      const { lines: lastLines } = this.#lastLines;
+      this.#fail(new EngineDiedError(describeEnd({ code, signal, lastLines })));
     });
     lines(child.stdout, log);
     lines(child.stderr, (line) => {
-      this.#lastLines.push(line.slice(0, MAX_LINE));
-      if (this.#lastLines.length > LAST_LINES) this.#lastLines.shift();
+      this.#lastLines.add(line);
       log(line);
     });
   }
