@@ -9,6 +9,7 @@ import {
   readVideoLlama3Sampling,
 } from "./any-size.ts";
 import type { EvenSampling } from "./even-indices.ts";
+import type { ClipResize, FirstResize } from "./first-resize.ts";
 import type { FrameProcessor } from "./frame-processor.ts";
 import type { Resample } from "./pillow-resize.ts";
 
@@ -21,8 +22,9 @@ export interface Size {
 }
 
 /**
- * To this exact size; until the shorter side has this length; until the longer one has; or nearly in
- * its shape to sides of whole multiples and an area within bounds.
+ * To this exact size; until the shorter side has this length; until the longer one has; nearly in
+ * its shape to sides of whole multiples and an area within bounds; or as the reference's processor
+ * begins.
  */
 export type ResizeStep =
   | Size
@@ -31,7 +33,9 @@ export type ResizeStep =
       /** The shorter side follows, an odd length made even by one more pixel. */
       readonly longestEdge: number;
     }
-  | AreaStep;
+  | AreaStep
+  | FirstResize
+  | ClipResize;
 
 /** What a model's `preprocessor_config.json` does to a frame, in this order; null: left out. */
 export interface ImageProcessorSpec {
@@ -128,6 +132,7 @@ const QWEN_KEYS = [
 /** Keys that say something of stills alone, in files that stand in for a video processor's. */
 const VIDEO_KNOWN: Readonly<Record<FrameProcessor, ReadonlySet<string>>> = {
   clip: new Set(),
+  pllava: new Set(),
   "llava-next-video": new Set(SAMPLING),
   "llava-onevision": new Set([...SAMPLING, "num_image_tokens", "vision_feature_select_strategy"]),
   internvl: new Set([
@@ -148,6 +153,10 @@ const VIDEO_KNOWN: Readonly<Record<FrameProcessor, ReadonlySet<string>>> = {
   "video-llama-3": new Set([...SAMPLING, ...QWEN_KEYS, "use_token_compression"]),
   videollama3: new Set(["patch_size", "min_tokens", "max_tokens"]),
 };
+/** Processors of still images, which frames are given to one by one. */
+const STILLS: ReadonlySet<FrameProcessor> = new Set(["clip", "pllava", "videollama3"]);
+/** Longer side that the reference's processor first brings a frame to. */
+const PLLAVA_LONGEST = 640;
 /** Side of the square that SmolVLM's class squeezes a frame into. */
 const SMOLVLM_SIDE = 364;
 
@@ -173,15 +182,18 @@ function square(side: number): Size {
   return { width: side, height: side };
 }
 
+const CLIP_DEFAULTS: Defaults = {
+  types: PROCESSORS,
+  size: { shortestEdge: 224 },
+  crop: square(224),
+  resample: "bicubic",
+  mean: CLIP_MEAN,
+  std: CLIP_STD,
+};
+
 const DEFAULTS: Readonly<Record<FrameProcessor, Defaults>> = {
-  clip: {
-    types: PROCESSORS,
-    size: { shortestEdge: 224 },
-    crop: square(224),
-    resample: "bicubic",
-    mean: CLIP_MEAN,
-    std: CLIP_STD,
-  },
+  clip: CLIP_DEFAULTS,
+  pllava: CLIP_DEFAULTS,
   "llava-next-video": {
     types: new Set(["LlavaNextVideoVideoProcessor", "LlavaNextVideoImageProcessor"]),
     size: { shortestEdge: 224 },
@@ -270,7 +282,7 @@ export function parseImageProcessor(
   }
   const crops = config.flag("do_center_crop", defaults.crop !== null);
   return {
-    resize: config.flag("do_resize", true) ? readResizes(config, processor, defaults) : [],
+    resize: readResizes(config, processor, defaults),
     resample: readResample(config, defaults),
     crop: crops ? readCrop(config, defaults) : null,
     rescaleFactor: config.flag("do_rescale", true)
@@ -291,7 +303,7 @@ export function parseImageProcessor(
  * numbers; a file of another video processor may not.
  */
 function checkType(config: ConfigReader, processor: FrameProcessor, { types }: Defaults): void {
-  if (processor !== "clip" && processor !== "videollama3") {
+  if (!STILLS.has(processor)) {
     const type = "video_processor_type";
     if (config.has(type) && !types.has(config.text(type))) {
       throw config.refuse(type, `one of these is needed: ${[...types].join(", ")}`);
@@ -315,6 +327,15 @@ function readResizes(
   defaults: Defaults,
 ): ResizeStep[] {
   const { size } = defaults;
+  const resizes = config.flag("do_resize", true);
+  if (processor === "pllava" && typeof size !== "function") {
+    const own = readResize(config, size);
+    // The reference cannot take a size of another form: such a checkpoint is none of its own.
+    if (!("shortestEdge" in own)) return resizes ? [own] : [];
+    const first = { longestAtMost: PLLAVA_LONGEST, shortest: own.shortestEdge };
+    return resizes ? [first, own] : [first];
+  }
+  if (!resizes) return [];
   if (typeof size === "function") return [size(config)];
   if (processor !== "smolvlm") return [readResize(config, size)];
   // SmolVLM's video processor resizes, then squeezes into a square. Its class lets the size of stills

@@ -1,8 +1,9 @@
 import { InputError } from "../common/errors.ts";
 import type { AreaStep } from "./any-size.ts";
+import { type ClipResize, firstResizeOf } from "./first-resize.ts";
 import { roundHalfToEven } from "./frame-indices.ts";
 import type { ImageProcessorSpec, ResizeStep, Size } from "./image-processor.ts";
-import { pillowResize } from "./pillow-resize.ts";
+import { type PixelRectangle, pillowResize } from "./pillow-resize.ts";
 import type { RgbImage } from "./types.ts";
 
 /** Frames as the vision tower takes them. */
@@ -21,44 +22,90 @@ export interface Rectangle {
 }
 
 /**
- * Prepares frames for a model, with the values its own processor gives (CLIPImageProcessor over
- * Pillow; video processors agree with it to a step of the 8-bit picture): resize, centre crop,
- * rescale, normalise, each in the processor's own precision.
- *
- * @returns [N, 3, H, W]
- * @throws InputError when frames of different sizes come out different, and so make no one tensor
+ * Prepares the frames of a clip for a model one by one, so that none has to be kept in its own size:
+ * with the values that the model's processor gives (CLIPImageProcessor over Pillow; video processors
+ * agree with it to a step of the 8-bit picture): resize, centre crop, rescale, normalise, each in the
+ * processor's own precision.
  */
-export function preprocess(frames: readonly RgbImage[], settings: ImageProcessorSpec): PixelValues {
-  const [first] = frames;
-  if (first === undefined) throw new InputError("there are no frames to prepare");
-  const spec = forClip(settings, frames.length);
-  const { width, height } = outputSize(first, spec);
-  const plane = width * height;
-  const data = new Float32Array(frames.length * 3 * plane);
-  const tables = [0, 1, 2].map((channel) => valueTable(spec, channel));
-  for (const [n, frame] of frames.entries()) {
+export class FramePreparer {
+  readonly #settings: ImageProcessorSpec;
+  readonly #count: number;
+  #first: { readonly frame: Size; readonly spec: ImageProcessorSpec; readonly size: Size } | null =
+    null;
+
+  /** @param count frames of the clip, among which some processors share out a number of pixels */
+  constructor(settings: ImageProcessorSpec, count: number) {
+    this.#settings = settings;
+    this.#count = count;
+  }
+
+  /**
+   * Resizes and crops a frame to 8-bit RGB of the model's size.
+   *
+   * @throws InputError when it is too narrow for the model, or comes out in another size than the
+   *   first, so that they make no one tensor
+   */
+  prepare(frame: RgbImage): RgbImage {
+    const spec = this.#first?.spec ?? forClip(this.#settings, this.#count, frame);
     const size = outputSize(frame, spec);
-    if (size.width !== width || size.height !== height) {
+    this.#first ??= { frame: { width: frame.width, height: frame.height }, spec, size };
+    const { frame: first, size: wanted } = this.#first;
+    if (size.width !== wanted.width || size.height !== wanted.height) {
       throw new InputError(
         `frames of ${first.width} x ${first.height} and ${frame.width} x ${frame.height} pixels become different sizes for this model; use frames of one size`,
       );
     }
-    const pixels = resizedAndCropped(frame, spec);
-    for (const [channel, table] of tables.entries()) {
+    return { ...size, data: resizedAndCropped(frame, spec) };
+  }
+}
+
+/**
+ * The model's values for frames that a `FramePreparer` has prepared.
+ *
+ * @returns [N, 3, H, W]
+ * @throws InputError when there are no frames
+ */
+export function pixelValues(
+  prepared: readonly RgbImage[],
+  settings: ImageProcessorSpec,
+): PixelValues {
+  const [first] = prepared;
+  if (first === undefined) throw new InputError("there are no frames to prepare");
+  const { width, height } = first;
+  const plane = width * height;
+  const data = new Float32Array(prepared.length * 3 * plane);
+  for (const channel of [0, 1, 2]) {
+    const table = valueTable(settings, channel);
+    for (const [n, { data: pixels }] of prepared.entries()) {
       let to = (n * 3 + channel) * plane;
       for (let from = channel; from < pixels.length; from += 3) {
         data[to++] = table[pixels[from] as number] as number;
       }
     }
   }
-  return { data, shape: [frames.length, 3, height, width] };
+  return { data, shape: [prepared.length, 3, height, width] };
+}
+
+/**
+ * Prepares frames that are all at hand: `FramePreparer` and `pixelValues`.
+ *
+ * @returns [N, 3, H, W]
+ * @throws InputError as those do
+ */
+export function preprocess(frames: readonly RgbImage[], settings: ImageProcessorSpec): PixelValues {
+  const preparer = new FramePreparer(settings, frames.length);
+  return pixelValues(
+    frames.map((frame) => preparer.prepare(frame)),
+    settings,
+  );
 }
 
 /**
  * The part of a frame that the model sees, for drawing its grid of tokens over the frame. It reaches
  * beyond the frame where the processor adds black borders.
  */
-export function cropRectangle(frame: Size, spec: ImageProcessorSpec): Rectangle {
+export function cropRectangle(frame: Size, settings: ImageProcessorSpec): Rectangle {
+  const spec = forClip(settings, 1, frame);
   const resized = resizedSize(frame, spec);
   const { left, top, width, height } = cropBox(resized, spec);
   const [scaleX, scaleY] = [frame.width / resized.width, frame.height / resized.height];
@@ -71,12 +118,16 @@ export function cropRectangle(frame: Size, spec: ImageProcessorSpec): Rectangle 
  * @throws InputError when the frame is too narrow for the model
  */
 export function preparedSize(frame: Size, spec: ImageProcessorSpec, frames: number): Size {
-  return outputSize(frame, forClip(spec, frames));
+  return outputSize(frame, forClip(spec, frames, frame));
 }
 
-/** The settings with each frame's even share of what bounds all frames together. */
-function forClip(spec: ImageProcessorSpec, frames: number): ImageProcessorSpec {
+/**
+ * The settings for one clip: with each frame's even share of what bounds all frames together, and the
+ * reference's first resize as it follows from the first frame.
+ */
+function forClip(spec: ImageProcessorSpec, frames: number, first: Size): ImageProcessorSpec {
   const resize = spec.resize.map((step): ResizeStep => {
+    if ("longestAtMost" in step) return firstResizeOf(first, step);
     if (!("multiple" in step) || step.clipPixels === undefined) return step;
     const { minPixels, maxPixels, clipPixels, least } = step;
     const share = Math.min(maxPixels, Math.floor(clipPixels / frames));
@@ -93,13 +144,14 @@ function resizedSize(frame: Size, { resize }: ImageProcessorSpec): Size {
 
 function sizeAfter({ width, height }: Size, step: ResizeStep): Size {
   if ("width" in step) return { width: step.width, height: step.height };
-  // Multiplied before it is divided, and cut, as the reference does.
-  const other = (edge: number, long: number, short: number) => Math.trunc((edge * long) / short);
-  if ("shortestEdge" in step) {
-    const { shortestEdge: edge } = step;
-    return width <= height
-      ? { width: edge, height: other(edge, height, width) }
-      : { width: other(edge, width, height), height: edge };
+  if ("shortestEdge" in step) return toShortestEdge({ width, height }, step.shortestEdge);
+  if ("longestAtMost" in step) throw new Error("a first resize is settled by a clip's first frame");
+  if ("edge" in step) {
+    const { width: across, height: down } = keptOf(
+      toShortestEdge({ width, height }, step.edge),
+      step,
+    );
+    return { width: across, height: down };
   }
   if ("multiple" in step) return wholeMultiples({ width, height }, step);
   const { longestEdge: edge } = step;
@@ -109,6 +161,21 @@ function sizeAfter({ width, height }: Size, step: ResizeStep): Size {
   return width >= height
     ? { width: edge, height: even(Math.trunc(edge / ratio)) }
     : { width: even(Math.trunc(edge * ratio)), height: edge };
+}
+
+/** Multiplied before it is divided, and cut, as the reference does. */
+function toShortestEdge({ width, height }: Size, edge: number): Size {
+  const other = (long: number, short: number) => Math.trunc((edge * long) / short);
+  return width <= height
+    ? { width: edge, height: other(height, width) }
+    : { width: other(width, height), height: edge };
+}
+
+/** What the reference's first resize keeps of a resized frame. */
+function keptOf({ width, height }: Size, { along, from, to }: ClipResize): PixelRectangle {
+  return along === "width"
+    ? { left: from, top: 0, width: Math.min(to, width) - from, height }
+    : { left: 0, top: from, width, height: Math.min(to, height) - from };
 }
 
 /** Longest side to shortest, from which on Qwen2-VL's processor refuses a picture. */
@@ -173,7 +240,9 @@ function resizedAndCropped(frame: RgbImage, spec: ImageProcessorSpec): Uint8Arra
   const width = Math.min(box.width, resized.width);
   const height = Math.min(box.height, resized.height);
   const window = { left, top, width, height };
-  const source = spec.resize.slice(0, -1).reduce((picture: RgbImage, step) => {
+  const source = spec.resize.reduce((picture: RgbImage, step, i) => {
+    if ("edge" in step) return firstResized(picture, step);
+    if (i === spec.resize.length - 1) return picture;
     const { width, height } = sizeAfter(picture, step);
     return { width, height, data: pillowResize(picture, width, height, spec.resample) };
   }, frame);
@@ -185,6 +254,13 @@ function resizedAndCropped(frame: RgbImage, spec: ImageProcessorSpec): Uint8Arra
     bordered.set(pixels.subarray(y * width * 3, (y + 1) * width * 3), to);
   }
   return bordered;
+}
+
+/** The reference's first resize; its filter is bicubic whatever the checkpoint's own is. */
+function firstResized(picture: RgbImage, step: ClipResize): RgbImage {
+  const { width, height } = toShortestEdge(picture, step.edge);
+  const kept = keptOf({ width, height }, step);
+  return { ...kept, data: pillowResize(picture, width, height, "bicubic", kept) };
 }
 
 /** The model's value for each 8-bit value of a channel, rounded to 32-bit floats where NumPy does. */

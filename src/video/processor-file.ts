@@ -29,7 +29,7 @@ export async function readFrameProcessor(
 async function findFile(folder: string, processor: FrameProcessor): Promise<JsonFile> {
   const stills = "preprocessor_config.json";
   if (processor === "videollama3") return readJsonFile(folder, stills);
-  if (processor === "clip") {
+  if (processor === "clip" || processor === "pllava") {
     if (await fileExists(folder, stills)) return readJsonFile(folder, stills);
     return (await nested(folder, "image_processor")) ?? readJsonFile(folder, stills);
   }

@@ -11,22 +11,10 @@ import { parseImageProcessor } from "../../src/video/image-processor.ts";
 import { pillowResize, type Resample } from "../../src/video/pillow-resize.ts";
 import { cropRectangle, preprocess } from "../../src/video/preprocess.ts";
 import type { RgbImage } from "../../src/video/types.ts";
+import { noise } from "../support/noise.ts";
 
 const DATA = fileURLToPath(new URL("data/", import.meta.url));
 const FIXTURES = fileURLToPath(new URL("../parity/fixtures/preprocessing/", import.meta.url));
-
-/** The noise of data/make_resize.py. */
-function noise(width: number, height: number): RgbImage {
-  const data = new Uint8Array(width * height * 3);
-  for (let i = 0; i < data.length; i++) {
-    const c = i % 3;
-    const x = Math.floor(i / 3) % width;
-    const y = Math.floor(i / 3 / width);
-    const mixed = Math.imul(x, 73856093) ^ Math.imul(y, 19349663) ^ Math.imul(c, 83492791);
-    data[i] = Math.imul(mixed, 2654435761) >>> 24;
-  }
-  return { width, height, data };
-}
 
 test("resizing gives Pillow's bytes, for every filter, growing and shrinking", () => {
   const cases = JSON.parse(readFileSync(join(DATA, "resize.json"), "utf8")) as {

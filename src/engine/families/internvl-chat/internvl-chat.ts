@@ -57,7 +57,7 @@ export function readInternVlChat(
     connector: readShuffle(config, lookup, vision, decoder.hiddenSize),
     // An image-only base is written with one frame; it is run with the paper's eight.
     frames: config.size("num_frames", 1) > 1 ? config.size("num_frames") : PAPER_FRAMES,
-    frameProcessor: "clip",
+    frameProcessor: "pllava",
     prompt: readPrompt(config),
     endTokenIds: readEndTokens(config, 2, llm),
     decoder,

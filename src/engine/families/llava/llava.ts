@@ -57,7 +57,7 @@ export function readLlava(config: ConfigReader, folder: string, weights: Weights
       pooling: readPooling(config, vision, grid, frames),
     },
     frames,
-    frameProcessor: "clip",
+    frameProcessor: "pllava",
     prompt: {
       template: "pllava",
       videoTokenId: config.has("image_token_id")
