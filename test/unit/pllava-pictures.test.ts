@@ -48,5 +48,6 @@ test("the model sees the middle of a large frame", () => {
     { width: 1280, height: 720 },
     processor(336, "bicubic"),
   );
-  assert.deepEqual([x, y, width, height], [(130 * 1280) / 597, 0, (336 * 1280) / 597, 720]);
+  const scale = 1280 / 597;
+  assert.deepEqual([x, y, width, height], [130 * scale, 0, 336 * scale, 720]);
 });
