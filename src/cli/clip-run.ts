@@ -35,7 +35,7 @@ export async function runClip(
   plan: (client: EngineClient) => ClipPlan | Promise<ClipPlan>,
   take?: EventSink,
 ): Promise<RecordedRun> {
-  const chosen = await clipAndQuestion(args);
+  const chosen = await clipAndQuestion(args, terminal.note);
   const client = new EngineClient({ settings: engineSettings(args) });
   try {
     const { observe, experiments } = await plan(client);

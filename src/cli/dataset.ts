@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { InputError } from "../common/errors.ts";
 import { EngineClient } from "../engine/service/client.ts";
+import { EngineDiedError } from "../engine/service/died.ts";
 import { type LoadedQuestion, loadPromptFile } from "../prompts/files.ts";
 import type { RunEvent } from "../protocol/events.ts";
 import { type ExperimentRequest, KNOCKOUT_TARGETS } from "../protocol/requests.ts";
@@ -24,7 +25,8 @@ export const dataset: Command = {
   usage: `FILE --out FOLDER [--target ${[...KNOCKOUT_TARGETS, "all"].join("|")}] …`,
   about:
     "Runs the knockout sweep over every question of a prompt file (or a TVBench or MVBench list) and\n" +
-    "prints means by task. What the folder holds already is not run again.",
+    "prints means by task. What the folder holds already is not run again. A question that cannot be\n" +
+    "run (its clip is missing or damaged) is passed over and named at the end; the exit code is then 2.",
   flags: {
     out: { kind: "text", value: "FOLDER", help: "where the clips' run files are kept" },
     task: { kind: "text", value: "NAME", help: "only questions of this task" },
@@ -39,15 +41,26 @@ export const dataset: Command = {
     if (file === undefined || more.length > 0) throw new UsageError("one prompt file is needed");
     const out = args.text("out");
     if (out === undefined) throw new UsageError("--out is missing: the folder for the run files");
-    const questions = chosenQuestions(await loadPromptFile(resolve(file)), args);
+    const path = resolve(file);
+    const loaded = await loadPromptFile(path, { needVideos: false, note: terminal.note });
+    const questions = chosenQuestions(loaded, args);
     const client = new EngineClient({ settings: engineSettings(args) });
     const byTask = new Map<string, (readonly RunEvent[])[]>();
+    const failed: FailedQuestion[] = [];
     try {
       for (const [i, question] of questions.entries()) {
-        terminal.status(`${i + 1} of ${questions.length}: ${question.item.video}`);
-        const events = await runOf(client, question, i, resolve(out), args, terminal);
-        const task = question.item.task ?? NO_TASK;
-        byTask.set(task, [...(byTask.get(task) ?? []), events.filter(isCounted)]);
+        const { item } = question;
+        terminal.status(`${i + 1} of ${questions.length}: ${item.video}`);
+        try {
+          const events = await runOf(client, question, i, resolve(out), args, terminal);
+          const task = item.task ?? NO_TASK;
+          byTask.set(task, [...(byTask.get(task) ?? []), events.filter(isCounted)]);
+        } catch (error) {
+          // What is wrong with the model would be wrong with every question.
+          if (!(error instanceof InputError || error instanceof EngineDiedError)) throw error;
+          const line = question.range.startLine + 1;
+          failed.push({ line, id: item.id, video: item.video, reason: error.message });
+        }
       }
     } finally {
       await client.dispose();
@@ -55,10 +68,28 @@ export const dataset: Command = {
     terminal.status("");
     const samples = SAMPLE_MODES.find((known) => known === args.text("samples")) ?? "correct";
     const tasks = [...byTask].map(([task, runs]) => ({ task, ...sweepStatistics(runs, samples) }));
-    if (args.flag("json")) terminal.print(JSON.stringify({ samples, tasks }, null, 2));
+    if (args.flag("json")) terminal.print(JSON.stringify({ samples, tasks, failed }, null, 2));
     else for (const task of tasks) printTask(task, (line) => terminal.print(line));
+    if (failed.length > 0) throw new InputError(failureReport(path, failed, questions.length));
   },
 };
+
+/** A question that could not be run, and why. */
+interface FailedQuestion {
+  /** Where the prompt file states it, from 1. */
+  readonly line: number;
+  readonly id?: string | undefined;
+  readonly video: string;
+  readonly reason: string;
+}
+
+function failureReport(path: string, failed: readonly FailedQuestion[], of: number): string {
+  const lines = failed.map(({ line, id, video, reason }) => {
+    const name = id === undefined ? video : `${id}, ${video}`;
+    return `line ${line} (${name}): ${reason}`;
+  });
+  return `${path}: ${failed.length} of ${of} questions could not be run\n  ${lines.join("\n  ")}`;
+}
 
 function chosenQuestions(
   questions: readonly LoadedQuestion[],
@@ -83,12 +114,13 @@ function chosenQuestions(
 /** A question's run: what is in its file already is not made again. */
 async function runOf(
   client: EngineClient,
-  { item, videoPath }: LoadedQuestion,
+  { item, videoPath, videoProblem }: LoadedQuestion,
   index: number,
   folder: string,
   args: ParsedArguments,
   terminal: Terminal,
 ): Promise<readonly RunEvent[]> {
+  if (videoProblem !== undefined) throw new InputError(videoProblem);
   const name = [String(index + 1).padStart(4, "0"), fileNamePart(item.id ?? item.video)].join(".");
   const path = join(folder, name + RUN_FILE_SUFFIX);
   const { folder: model, embedded } = modelFolder(args);

@@ -1,8 +1,10 @@
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { InputError } from "../common/errors.ts";
 import { featureFolder } from "../engine/vision-cache/place.ts";
 import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
-import { questionsAbout, selectQuestion } from "../prompts/select.ts";
+import { withoutLabels } from "../prompts/labels.ts";
+import { ownQuestions, questionsAbout, selectQuestion } from "../prompts/select.ts";
 import { COUNTERFACTUAL_ORDERS } from "../protocol/events.ts";
 import type { PromptItem } from "../protocol/prompt-item.ts";
 import {
@@ -71,9 +73,14 @@ export function modelFolder(args: ParsedArguments): { folder: string; embedded: 
     : { folder: resolve(given), embedded: false };
 }
 
-/** The clip and question of a job; what is observed and tried is the command's to add. */
+/**
+ * The clip and question of a job; what is observed and tried is the command's to add.
+ *
+ * @param note receives what is left out of the prompt file, or is odd in it.
+ */
 export async function clipAndQuestion(
   args: ParsedArguments,
+  note: (message: string) => void,
 ): Promise<Pick<AnalysisJob, "model" | "embedded" | "clip" | "prompt">> {
   const [video, ...more] = args.positionals;
   if (video === undefined) throw new UsageError("the video is missing");
@@ -85,7 +92,7 @@ export async function clipAndQuestion(
   return {
     model: folder,
     embedded,
-    prompt: await questionOf(args, path),
+    prompt: await questionOf(args, path, note),
     clip: {
       path,
       frames,
@@ -96,12 +103,24 @@ export async function clipAndQuestion(
   };
 }
 
-async function questionOf(args: ParsedArguments, video: string): Promise<PromptItem> {
+async function questionOf(
+  args: ParsedArguments,
+  video: string,
+  note: (message: string) => void,
+): Promise<PromptItem> {
   const question = args.text("question");
   if (question !== undefined) {
     if (args.has("prompt")) throw new UsageError("--question and --prompt exclude each other");
     const options = args.list("option");
-    return { question, options, answer: answerOf(args, options), keywords: [] };
+    const written = { question, options, answer: args.text("answer"), keywords: [] };
+    const item = withoutLabels(written);
+    if (item !== written) {
+      const [first = ""] = options;
+      note(
+        `the options' own letters (${JSON.stringify(first)}) are left out: the prompt writes "(A)"`,
+      );
+    }
+    return { ...item, answer: answerOf(item.answer, item.options) };
   }
   const stray = ["option", "answer"].find((name) => args.has(name));
   if (stray !== undefined)
@@ -114,13 +133,20 @@ async function questionOf(args: ParsedArguments, video: string): Promise<PromptI
       `${video}: there is no prompt file beside it; give --question with --option, or --prompt`,
     );
   }
-  const questions = await loadPromptFile(path, { needVideos: false });
+  const questions = await loadPromptFile(path, { needVideos: false, note });
+  const own = ownQuestions(questions, video);
+  const named = new Set(questions.map((found) => found.videoPath));
+  if (own.length === 0 && id === undefined && named.size > 1) {
+    throw new InputError(
+      `${path}: has questions about ${named.size} clips, and none about ${video}; ` +
+        "choose the one to ask with --prompt FILE#ID",
+    );
+  }
   return selectQuestion(questionsAbout(questions, video), id).item;
 }
 
 /** An option's text, also when its letter was given. */
-function answerOf(args: ParsedArguments, options: readonly string[]): string | undefined {
-  const answer = args.text("answer");
+function answerOf(answer: string | undefined, options: readonly string[]): string | undefined {
   if (answer === undefined || options.length === 0 || options.includes(answer)) return answer;
   const byLetter = /^[A-Z]$/i.test(answer)
     ? options[answer.toUpperCase().charCodeAt(0) - "A".charCodeAt(0)]
@@ -131,11 +157,19 @@ function answerOf(args: ParsedArguments, options: readonly string[]): string | u
   return byLetter;
 }
 
-/** `FILE#ID`; a file whose name itself has a # is given with an id, or without one by its own name. */
+/**
+ * `FILE#ID`. What names a file as a whole is one, a # in it included; else the id follows the last #
+ * that has a file before it.
+ */
 function splitPrompt(
   given: string | undefined,
 ): [file: string | undefined, id: string | undefined] {
-  if (given === undefined) return [undefined, undefined];
-  const at = given.lastIndexOf("#");
-  return at < 0 ? [given, undefined] : [given.slice(0, at), given.slice(at + 1)];
+  if (given === undefined || !given.includes("#") || isFile(given)) return [given, undefined];
+  const places = [...given.matchAll(/#/g)].map(({ index }) => index);
+  const at = places.findLast((place) => isFile(given.slice(0, place))) ?? given.lastIndexOf("#");
+  return [given.slice(0, at), given.slice(at + 1)];
+}
+
+function isFile(path: string): boolean {
+  return statSync(resolve(path), { throwIfNoEntry: false })?.isFile() === true;
 }

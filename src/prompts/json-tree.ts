@@ -25,6 +25,60 @@ export function parseJsonTree(text: string): SourceTree {
   return walker.errors.length > 0 ? { errors: walker.errors } : { root };
 }
 
+/**
+ * Parses JSON Lines (one JSON value a line, empty lines left out) as the list of the lines' values.
+ */
+export function parseJsonLines(text: string): SourceTree {
+  const items: SourceNode[] = [];
+  const errors: SourceError[] = [];
+  for (const line of text.matchAll(/[^\r\n]*\S[^\r\n]*/g)) {
+    const tree = parseJsonTree(line[0]);
+    if ("root" in tree) items.push(moved(tree.root, line.index));
+    else for (const error of tree.errors) errors.push(movedPlace(error, line.index));
+  }
+  if (errors.length > 0) return { errors };
+  return { root: { kind: "list", items, start: 0, end: text.length } };
+}
+
+/** Whether a text that is not JSON is JSON Lines: its first two lines are an object each. */
+export function isJsonLines(text: string): boolean {
+  const [first, second] = text.match(/[^\r\n]*\S[^\r\n]*/g)?.slice(0, 2) ?? [];
+  return [first, second].every((line) => line !== undefined && isJsonObject(line));
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function movedPlace<T extends { readonly start: number; readonly end: number }>(
+  placed: T,
+  by: number,
+): T {
+  return { ...placed, start: placed.start + by, end: placed.end + by };
+}
+
+function moved(node: SourceNode, by: number): SourceNode {
+  switch (node.kind) {
+    case "scalar":
+      return movedPlace(node, by);
+    case "list":
+      return { ...movedPlace(node, by), items: node.items.map((item) => moved(item, by)) };
+    case "map":
+      return {
+        ...movedPlace(node, by),
+        entries: node.entries.map((entry) => ({
+          ...movedPlace(entry, by),
+          value: moved(entry.value, by),
+        })),
+      };
+  }
+}
+
 /** The engine's own message names a position, in words that differ between its versions. */
 function syntaxError(error: unknown, text: string): SourceError {
   const said = error instanceof Error ? error.message : String(error);

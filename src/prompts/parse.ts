@@ -1,7 +1,8 @@
 import type { z } from "zod";
 import type { ClipQuestion } from "../protocol/prompt-item.ts";
 import { checkQuestion } from "./checks.ts";
-import { parseJsonTree } from "./json-tree.ts";
+import { isJsonLines, parseJsonLines, parseJsonTree } from "./json-tree.ts";
+import { withoutLabels } from "./labels.ts";
 import { nearest } from "./nearest.ts";
 import {
   LineMap,
@@ -18,7 +19,7 @@ import {
   NEEDED,
   QUESTION_KEYS,
 } from "./schema.ts";
-import { plain, type SourceMap, type SourceNode, valueAt } from "./source-tree.ts";
+import { plain, type SourceMap, type SourceNode, type SourceTree, valueAt } from "./source-tree.ts";
 import { parseYamlTree } from "./yaml-tree.ts";
 
 /** A question and where the file states it. */
@@ -38,13 +39,14 @@ export interface ParsedPromptFile {
 }
 
 /**
- * Reads a prompt file's text: `*.json` as JSON, anything else as YAML. The forms are: one `video`
+ * Reads a prompt file's text: `*.json` as JSON (or JSON Lines), `*.jsonl` and `*.ndjson` as JSON
+ * Lines, anything else as YAML. The forms are: one `video`
  * with `questions`; `questions` that each name their `video`; one question with its `video`; a list
  * of such questions; a list of TVBench / MVBench records (`video`, `question`, `candidates`,
  * `answer`). Never throws: what is wrong is in the problems.
  */
 export function parsePromptFile(text: string, fileName: string): ParsedPromptFile {
-  const tree = /\.json$/i.test(fileName) ? parseJsonTree(text) : parseYamlTree(text);
+  const tree = parseTree(text, fileName);
   const lines = new LineMap(text);
   if ("errors" in tree) {
     const problems = tree.errors.map(
@@ -58,6 +60,13 @@ export function parsePromptFile(text: string, fileName: string): ParsedPromptFil
     return { questions: [], problems, benchmark: false };
   }
   return new PromptFileReader(lines, fileName, text).read(tree.root);
+}
+
+function parseTree(text: string, fileName: string): SourceTree {
+  if (/\.(jsonl|ndjson)$/i.test(fileName)) return parseJsonLines(text);
+  if (!/\.json$/i.test(fileName)) return parseYamlTree(text);
+  const tree = parseJsonTree(text);
+  return "errors" in tree && isJsonLines(text) ? parseJsonLines(text) : tree;
 }
 
 /** What a file says once for all its questions. */
@@ -163,18 +172,21 @@ class PromptFileReader {
   /** Checks what a schema cannot, and keeps the question if it has no error. */
   #finish(
     node: SourceMap,
-    item: ClipQuestion,
+    written: ClipQuestion,
     at: (key: string) => SourceNode | undefined,
     optionsKey: string,
     errorsBefore: number,
   ): void {
+    const place = (key: string, index?: number) => {
+      const found = at(key);
+      const inner = found?.kind === "list" && index !== undefined ? found.items[index] : found;
+      return inner ?? head(node);
+    };
+    const item = withoutLabels(written);
+    if (item !== written) this.#reportLabels(written, item, optionsKey, place);
     checkQuestion(item, this.#ids, {
       optionsKey,
-      at: (key, index) => {
-        const found = at(key);
-        const inner = found?.kind === "list" && index !== undefined ? found.items[index] : found;
-        return inner ?? head(node);
-      },
+      at: place,
       source: ({ start, end }) => this.#text.slice(start, end),
       report: (kind, offsets, message, more) => this.#report(kind, offsets, message, more),
     });
@@ -184,6 +196,27 @@ class PromptFileReader {
       range: this.#lines.range(node),
       videoRange: this.#lines.range(at("video") ?? node),
     });
+  }
+
+  /** Says that the options' own letters were left out, and offers to take them out of the file. */
+  #reportLabels(
+    written: ClipQuestion,
+    item: ClipQuestion,
+    optionsKey: string,
+    place: (key: string, index?: number) => Offsets,
+  ): void {
+    const edits = item.options.map((text, i) => ({
+      offsets: place(optionsKey, i),
+      text: JSON.stringify(text),
+    }));
+    if (item.answer !== undefined && item.answer !== written.answer) {
+      edits.push({ offsets: place("answer"), text: JSON.stringify(item.answer) });
+    }
+    const message =
+      `the options bring their own letters (${JSON.stringify(written.options[0])}); they are left ` +
+      `out, because the prompt writes "(A)" itself`;
+    const fix = { title: "Take the letters out", edits };
+    this.#report("labelled-options", place(optionsKey), message, { severity: "warning", fix });
   }
 
   /** Validates a node's own keys against a schema; says which key is missing or wrong. */

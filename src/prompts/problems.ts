@@ -17,6 +17,8 @@ export const PROBLEM_KINDS = [
   "bad-time-range",
   "bad-template",
   "keyword-not-found",
+  "labelled-options",
+  "lost-character",
   "video-missing",
 ] as const;
 export type PromptProblemKind = (typeof PROBLEM_KINDS)[number];

@@ -1,15 +1,24 @@
-import { resolve } from "node:path";
 import { InputError } from "../common/errors.ts";
 import type { LoadedQuestion } from "./files.ts";
+import { isSameFile } from "./same-file.ts";
 
 /** The questions about a clip; all of them when none names it (the clip then takes their place). */
 export function questionsAbout(
   questions: readonly LoadedQuestion[],
   videoPath: string,
 ): readonly LoadedQuestion[] {
-  const video = resolve(videoPath);
-  const about = questions.filter((question) => resolve(question.videoPath) === video);
+  const about = ownQuestions(questions, videoPath);
   return about.length > 0 ? about : questions;
+}
+
+/** The questions that name a clip, whatever path leads to it. */
+export function ownQuestions(
+  questions: readonly LoadedQuestion[],
+  videoPath: string,
+): readonly LoadedQuestion[] {
+  const paths = [...new Set(questions.map((question) => question.videoPath))];
+  const same = new Set(paths.filter((path) => isSameFile(path, videoPath)));
+  return questions.filter((question) => same.has(question.videoPath));
 }
 
 /**

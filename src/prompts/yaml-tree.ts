@@ -14,6 +14,12 @@ import {
  * nesting, so both are bounded before it is given one. 500 questions have about 30,000 lexemes.
  */
 const MAX_LEXEMES = 100_000;
+const TOO_LONG =
+  `has more than ${MAX_LEXEMES.toLocaleString("en")} parts of YAML (words and marks; about 2,000 ` +
+  "questions); write it as JSON, one list (*.json) or one question a line (*.jsonl)";
+const SECOND_DOCUMENT =
+  'holds a second YAML document (after "---"); a prompt file is one: put the questions into one list, ' +
+  "or into files of their own";
 /** Columns that a block may be indented. */
 const MAX_INDENT = 200;
 
@@ -27,11 +33,13 @@ export function parseYamlTree(text: string): SourceTree {
     uniqueKeys: false,
     stringKeys: false,
     prettyErrors: false,
-    logLevel: "silent",
+    // "silent" would leave out that a second document follows, and drop it.
+    logLevel: "error",
   });
   const found = [...document.errors, ...document.warnings].map(
-    ({ message, pos: [start, end] }) => ({
-      message: `is not YAML that can be read: ${message}`,
+    ({ code, message, pos: [start, end] }) => ({
+      message:
+        code === "MULTIPLE_DOCS" ? SECOND_DOCUMENT : `is not YAML that can be read: ${message}`,
       start,
       end: Math.max(end, start + 1),
     }),
@@ -56,7 +64,7 @@ function unsafeReason(text: string): SourceError | undefined {
     // Control characters announce what follows and are not in the text.
     if (scalarFollows || lexeme === "\x02" || lexeme === "\x18") continue;
     if (++lexemes > MAX_LEXEMES) {
-      return { message: "has too many parts for a prompt file", start: 0, end: 1 };
+      return { message: TOO_LONG, start: 0, end: 1 };
     }
     if (isText) lineStart = false;
     else if (/^\r?\n$/.test(lexeme)) {

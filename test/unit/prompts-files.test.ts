@@ -1,33 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import test, { type TestContext } from "node:test";
+import { readFile, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
 import { InputError } from "../../src/common/errors.ts";
 import { checkPromptFile, loadPromptFile, promptFileBeside } from "../../src/prompts/files.ts";
 import { questionsAbout, selectQuestion } from "../../src/prompts/select.ts";
 import { writePromptFile } from "../../src/prompts/write.ts";
-
-/** A folder with these files; names may have folders. */
-async function folderOf(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
-  const root = await mkdtemp(join(tmpdir(), "prompts-"));
-  t.after(() => rm(root, { recursive: true }));
-  for (const [name, text] of Object.entries(files)) {
-    await mkdir(dirname(join(root, name)), { recursive: true });
-    await writeFile(join(root, name), text);
-  }
-  return root;
-}
-
-/** Asserts that loading fails with an InputError and gives its message. */
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof InputError, `refused with ${error}`);
-  return error.message;
-}
+import { folderOf, refusal } from "../support/prompt-folder.ts";
 
 test("clips are found relative to the prompt file", async (t) => {
   const root = await folderOf(t, {
@@ -38,25 +17,6 @@ test("clips are found relative to the prompt file", async (t) => {
   assert.equal(question?.videoPath, join(root, "clips", "a.mp4"));
   assert.equal(question.videoFound, true);
   assert.equal(question.item.id, "w");
-});
-
-test("a benchmark's clips are found in the folders beside its lists", async (t) => {
-  const record = (video: string) => ({ video, question: "q", candidates: ["a", "b"], answer: "a" });
-  const list = JSON.stringify(["x.mp4", "y.mp4", "deep.mp4"].map(record));
-  const root = await folderOf(t, {
-    "json/action_count.json": list,
-    "video/action_count/x.mp4": "",
-    "video/a_first/x.mp4": "",
-    "video/y.mp4": "",
-    "video/star/Charades_v1_480/deep.mp4": "",
-  });
-  const questions = await loadPromptFile(join(root, "json", "action_count.json"));
-  assert.deepEqual(
-    questions.map(({ videoPath }) => videoPath),
-    ["action_count/x.mp4", "y.mp4", "star/Charades_v1_480/deep.mp4"].map((name) =>
-      join(root, "video", ...name.split("/")),
-    ),
-  );
 });
 
 test("every error is listed with its line, in one message", async (t) => {
@@ -175,6 +135,32 @@ test("a clip's own questions come before those of other clips", async (t) => {
   const all = await loadPromptFile(join(root, "all.vqa.yaml"), { needVideos: false });
   assert.deepEqual(questionsAbout(all, join(root, "b.mp4")), all.slice(1));
   assert.deepEqual(questionsAbout(all, join(root, "c.mp4")), all);
+});
+
+test("a clip given through a link is asked its own question", async (t) => {
+  const root = await folderOf(t, {
+    "clips/a.mp4": "",
+    "clips/b.mp4": "",
+    "clips/all.vqa.yaml": "- {video: a.mp4, question: q1}\n- {video: b.mp4, question: q2}",
+    "links/other.txt": "",
+  });
+  const link = join(root, "links", "clip.mp4");
+  await symlink(join(root, "clips", "b.mp4"), link);
+  const path = join(root, "clips", "all.vqa.yaml");
+  assert.equal(await promptFileBeside(link), path);
+  const all = await loadPromptFile(path);
+  assert.deepEqual(questionsAbout(all, link), all.slice(1));
+  await symlink(join(root, "clips"), join(root, "linked"));
+  assert.deepEqual(questionsAbout(all, join(root, "linked", "b.mp4")), all.slice(1));
+});
+
+test("a file's warnings are noted, and do not stop it", async (t) => {
+  const text = "video: a.mp4\nquestion: Why?\ncolour: red";
+  const root = await folderOf(t, { "a.mp4": "", "a.vqa.yaml": text });
+  const notes: string[] = [];
+  const path = join(root, "a.vqa.yaml");
+  assert.equal((await loadPromptFile(path, { note: (note) => notes.push(note) })).length, 1);
+  assert.deepEqual(notes, [`${path}: line 3: the key "colour" is not known and is left out`]);
 });
 
 test("a question just asked becomes a prompt file, and never replaces one", async (t) => {

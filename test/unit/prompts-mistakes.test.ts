@@ -102,6 +102,15 @@ const WRONG: readonly {
     fixed: '{video: a, question: Why?, options: [up, down], answer: "down"}',
   },
   {
+    what: "options with letters of their own",
+    text: '{video: a, question: Why?, options: ["A. up", "B. down"], answer: B}',
+    kind: "labelled-options",
+    at: '["A. up", "B. down"]',
+    says: /bring their own letters \("A\. up"\); they are left out/,
+    fixed: '{video: a, question: Why?, options: ["up", "down"], answer: "down"}',
+    warning: true,
+  },
+  {
     what: "an end before the start",
     text: "{video: a, question: Why?, start: 9.0, end: 2}",
     kind: "bad-time-range",
@@ -255,6 +264,31 @@ test("broken YAML is pointed at", () => {
   const [problem] = parsePromptFile("video: a\nquestions:\n  - question: [b\n", "a.yaml").problems;
   assert.equal(problem?.kind, "unparsable");
   assert.match(problem?.message ?? "", /not YAML/);
+});
+
+test("a second YAML document is an error at its place", () => {
+  const text = "video: a.mp4\nquestion: q1\n---\nvideo: b.mp4\nquestion: q2\n";
+  const { questions, problems } = parsePromptFile(text, "a.vqa.yaml");
+  assert.deepEqual(questions, []);
+  assert.equal(problems.length, 1);
+  assert.match(problems[0]?.message ?? "", /holds a second YAML document/);
+  assert.equal(problems[0]?.range.startLine, 2);
+  const one = parsePromptFile("---\nvideo: a.mp4\nquestion: q1\n...\n", "a.vqa.yaml");
+  assert.deepEqual(one.problems, []);
+});
+
+test("too long a YAML file is told its bound and what to do", () => {
+  const lines = Array.from({ length: 5000 }, (_, i) => `- {question: Q${i}, options: [a, b, c]}`);
+  const [problem] = parsePromptFile(`video: v\nquestions:\n${lines.join("\n")}`, "a.yaml").problems;
+  assert.match(problem?.message ?? "", /more than 100,000 parts of YAML .*write it as JSON.*jsonl/);
+});
+
+test("a wrong line of JSON Lines is named", () => {
+  const text = '{"video": "a", "question": "q"}\n\n{"video": "b"}\n{"video"\n';
+  const [syntax, ...more] = parsePromptFile(text, "a.jsonl").problems;
+  assert.deepEqual([syntax?.kind, syntax?.range.startLine, more], ["unparsable", 3, []]);
+  const [missing] = parsePromptFile(text.replace('{"video"\n', ""), "a.jsonl").problems;
+  assert.deepEqual([missing?.kind, missing?.range.startLine], ["missing-field", 2]);
 });
 
 /** Texts made to exhaust a parser; each must be answered, with a problem and no question. */

@@ -94,6 +94,63 @@ test("JSON files are read with the same places as YAML", () => {
   assert.deepEqual(parsePromptFile(text, "a.vqa.yaml").questions, questions);
 });
 
+test("JSON Lines are a list, by the file's ending or by its form", () => {
+  const record = { video: "v.mp4", question: "q", candidates: ["a", "b"], answer: "b" };
+  const own = { video: "w.mp4", question: "Why?", options: ["x", "y"], id: 7 };
+  const text = `\n${JSON.stringify(record)}\r\n\n${JSON.stringify(own)}\n`;
+  for (const name of ["task.jsonl", "task.ndjson", "task.json"]) {
+    const { questions, problems, benchmark } = parsePromptFile(text, name);
+    assert.deepEqual(problems, []);
+    assert.equal(benchmark, true);
+    assert.deepEqual(
+      questions.map(({ item, range }) => [item.video, item.options, range.startLine]),
+      [
+        ["v.mp4", ["a", "b"], 1],
+        ["w.mp4", ["x", "y"], 3],
+      ],
+    );
+    assert.equal(covered(text, questions[1]?.videoRange), '"w.mp4"');
+  }
+});
+
+/** Options as written, the answer, and what is asked. */
+const LABELLED: readonly (readonly [
+  options: readonly string[],
+  answer: string,
+  texts: readonly string[],
+  meant: string,
+])[] = [
+  [["A. up", "B. down"], "B. down", ["up", "down"], "down"],
+  [["A. up", "B. down"], "B", ["up", "down"], "down"],
+  [["A. up", "B. down"], "(b)", ["up", "down"], "down"],
+  [["A. up", "B. down"], "down", ["up", "down"], "down"],
+  [["(a) up", "(b) down"], "(a) up", ["up", "down"], "up"],
+  [["A) up", "B) down", "C)left"], "C", ["up", "down", "left"], "left"],
+  [["A: up", "B: down"], "A", ["up", "down"], "up"],
+  [["A. B", "B. A"], "A. B", ["B", "A"], "B"],
+  // Not every option has the label of its place: these are texts.
+  [["A. Smith", "B. Jones", "Nobody"], "Nobody", ["A. Smith", "B. Jones", "Nobody"], "Nobody"],
+  [["B. Jones", "A. Smith"], "A. Smith", ["B. Jones", "A. Smith"], "A. Smith"],
+  [["A cat", "B vitamins"], "A cat", ["A cat", "B vitamins"], "A cat"],
+  [["A. up"], "A. up", ["A. up"], "A. up"],
+  [["A", "B"], "B", ["A", "B"], "B"],
+  [["A.", "B."], "B.", ["A.", "B."], "B."],
+];
+
+for (const [options, answer, texts, meant] of LABELLED) {
+  test(`options ${JSON.stringify(options)}, answer ${answer}`, () => {
+    const records = [{ video: "v", question: "q", candidates: options, answer }];
+    const { questions, problems } = parsePromptFile(JSON.stringify(records), "list.json");
+    assert.deepEqual(questions[0]?.item.options, texts);
+    assert.equal(questions[0].item.answer, meant);
+    const kinds = texts === options || texts.join() === options.join() ? [] : ["labelled-options"];
+    assert.deepEqual(
+      problems.map(({ kind }) => kind),
+      kinds,
+    );
+  });
+}
+
 test("lists of TVBench and MVBench are read as they are", () => {
   const text = JSON.stringify([
     { video: "x.mp4", question: "What?", candidates: ["Up ", "Down"], answer: "Up " },

@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
 import * as vscode from "vscode";
 import {
   checkPromptFile,
   type LoadedQuestion,
   PROMPT_FILE_ENDINGS,
   promptFileBeside,
+  readPromptText,
 } from "../../prompts/files.ts";
 import { questionsAbout } from "../../prompts/select.ts";
 import type { Subject } from "../commands/analyses.ts";
@@ -46,7 +46,7 @@ export class QuestionSource {
 async function textOf(uri: vscode.Uri): Promise<string> {
   const key = uri.toString();
   const open = vscode.workspace.textDocuments.find((document) => document.uri.toString() === key);
-  return open?.getText() ?? (await readFile(uri.fsPath, "utf8")).replace(/^\uFEFF/, "");
+  return open?.getText() ?? readPromptText(uri.fsPath);
 }
 
 /** A question as the analysis commands take it. */
