@@ -58,8 +58,8 @@ export const dataset: Command = {
         } catch (error) {
           // What is wrong with the model would be wrong with every question.
           if (!(error instanceof InputError || error instanceof EngineDiedError)) throw error;
-          const line = question.range.startLine + 1;
-          failed.push({ line, id: item.id, video: item.video, reason: error.message });
+          const number = loaded.indexOf(question) + 1;
+          failed.push({ number, id: item.id, video: item.video, reason: error.message });
         }
       }
     } finally {
@@ -76,17 +76,17 @@ export const dataset: Command = {
 
 /** A question that could not be run, and why. */
 interface FailedQuestion {
-  /** Where the prompt file states it, from 1. */
-  readonly line: number;
+  /** Its place in the prompt file, from 1. */
+  readonly number: number;
   readonly id?: string | undefined;
   readonly video: string;
   readonly reason: string;
 }
 
 function failureReport(path: string, failed: readonly FailedQuestion[], of: number): string {
-  const lines = failed.map(({ line, id, video, reason }) => {
+  const lines = failed.map(({ number, id, video, reason }) => {
     const name = id === undefined ? video : `${id}, ${video}`;
-    return `line ${line} (${name}): ${reason}`;
+    return `question ${number} (${name}): ${reason}`;
   });
   return `${path}: ${failed.length} of ${of} questions could not be run\n  ${lines.join("\n  ")}`;
 }
