@@ -109,7 +109,9 @@ test("JSON Lines are a list, by the file's ending or by its form", () => {
         ["w.mp4", ["x", "y"], 3],
       ],
     );
-    assert.equal(covered(text, questions[1]?.videoRange), '"w.mp4"');
+    const [, second] = questions;
+    assert.ok(second !== undefined);
+    assert.equal(covered(text, second.videoRange), '"w.mp4"');
   }
 });
 
