@@ -1,4 +1,5 @@
 import { InputError } from "./errors.ts";
+import { UnfitFileError } from "./regular-file.ts";
 
 /** What the system's error codes mean to the user. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -23,7 +24,12 @@ export function systemCode(error: unknown): string | undefined {
 
 /** The error for a path that the system refuses to read or write: what failed, and why. */
 export function fileFailure(path: string, failed: string, error: unknown): InputError {
+  return new InputError(`${path}: ${failed}: ${failureReason(error)}`);
+}
+
+/** Why the system, or `openRegular`, refuses a path: in a user's words where they are known. */
+export function failureReason(error: unknown): string {
+  if (error instanceof UnfitFileError) return error.message;
   const code = systemCode(error);
-  const reason = code === undefined ? undefined : REASONS[code];
-  return new InputError(`${path}: ${failed}: ${reason ?? code ?? String(error)}`);
+  return (code === undefined ? undefined : REASONS[code]) ?? code ?? String(error);
 }

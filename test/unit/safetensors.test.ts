@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ModelError } from "../../src/common/errors.ts";
-import { readSafetensorsHeader } from "../../src/engine/checkpoint/safetensors.ts";
+import {
+  parseSafetensorsHeader,
+  readSafetensorsHeader,
+  safetensorsHeaderBytes,
+} from "../../src/engine/checkpoint/safetensors.ts";
 
 let folder = "";
 before(async () => {
@@ -97,4 +103,53 @@ test("damaged headers", async () => {
   await refuses(await write({ a: tensor([-1], 0, 4) }, 4), /"a" has no valid dtype/);
   await refuses(await write({ a: tensor([1], 4, 0) }, 4), /byte range \[4, 0\]/);
   await refuses(await write({ a: tensor([1], 0, 4, "Q4") }, 4), /unknown dtype "Q4"/);
+});
+
+/** Damaged headers with the verdict of the safetensors package (data/safetensors/make.py). */
+interface Verdict {
+  /** Base64. */
+  readonly header: string;
+  /** Bytes of header that the file claims, and bytes that follow the header. */
+  readonly length: number;
+  readonly data: number;
+  readonly accepted: boolean;
+}
+
+function accepts({ header, length, data }: Verdict): boolean {
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(length));
+  const file = Buffer.concat([prefix, Buffer.from(header, "base64"), Buffer.alloc(data)]);
+  try {
+    const end = 8 + safetensorsHeaderBytes("file", prefix, file.length);
+    parseSafetensorsHeader("file", file.subarray(8, end), file.length);
+    return true;
+  } catch (error) {
+    assert.ok(error instanceof ModelError, String(error));
+    return false;
+  }
+}
+
+test("damaged files are judged as by the official reader", () => {
+  const file = new URL("data/safetensors/verdicts.jsonl", import.meta.url);
+  const lines = readFileSync(file, "utf8").trim().split("\n");
+  const verdicts = lines.map((line): Verdict => JSON.parse(line));
+  const differ = verdicts.filter((verdict) => accepts(verdict) !== verdict.accepted);
+  // The one difference: a name that stands twice with the same entry.
+  assert.deepEqual(
+    differ.map(({ header }) => Buffer.from(header, "base64").toString()),
+    [`{"a":${TWICE},"a":${TWICE}}`],
+  );
+  assert.ok(verdicts.length > 500);
+});
+
+const TWICE = '{"dtype":"F32","shape":[16],"data_offsets":[0,64]}';
+
+test("folders and pipes are refused at once", async () => {
+  const place = join(folder, "folder.safetensors");
+  await mkdir(place);
+  await refuses(place, /it is a folder/);
+  if (process.platform === "win32") return;
+  const pipe = join(folder, "pipe.safetensors");
+  execFileSync("mkfifo", [pipe]);
+  await refuses(pipe, /it is a pipe/);
 });
