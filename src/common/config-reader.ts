@@ -1,6 +1,15 @@
-import { access, readFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelError } from "./errors.ts";
+import { failureReason, systemCode } from "./file-failure.ts";
+import { LIMITS } from "./limits.ts";
+import { readRegularFile } from "./regular-file.ts";
+
+/** The largest whole number taken for real where nothing closer is stated. */
+export const MOST_USUAL = 1_000_000;
+
+/** Bytes of a JSON file: tokenizers of 250,000 tokens have 35 MB. */
+const MAX_JSON_BYTES = 200_000_000;
 
 /** A JSON object of a model folder, read key by key; every refusal names the file, key and value. */
 export class ConfigReader {
@@ -18,17 +27,28 @@ export class ConfigReader {
     return this.#values[key] !== undefined && this.#values[key] !== null;
   }
 
+  /** Whether the key is there with the value null, which classes take otherwise than an absent key. */
+  isNull(key: string): boolean {
+    return this.#values[key] === null;
+  }
+
+  /** Whether it has no key: an absent section, too. */
+  get isEmpty(): boolean {
+    return Object.keys(this.#values).length === 0;
+  }
+
   /** The raw value, for keys with several forms. */
   raw(key: string): unknown {
     return this.#values[key];
   }
 
-  /** A positive whole number. */
-  size(key: string, fallback?: number): number {
+  /** A positive whole number of at most `most`: what is made from it must not outgrow memory. */
+  size(key: string, fallback?: number, most = MOST_USUAL): number {
     const value = this.#values[key] ?? fallback;
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
       throw this.refuse(key, "a positive whole number is needed");
     }
+    if (value > most) throw this.refuse(key, `at most ${most} is supported`);
     return value;
   }
 
@@ -38,6 +58,22 @@ export class ConfigReader {
     if (typeof value !== "number" || !Number.isFinite(value)) {
       throw this.refuse(key, "a number is needed");
     }
+    return value;
+  }
+
+  /** A finite number from `least` to `most`. */
+  within(key: string, least: number, most: number, fallback?: number): number {
+    const value = this.number(key, fallback);
+    if (value < least || value > most) {
+      throw this.refuse(key, `a number from ${least} to ${most} is needed`);
+    }
+    return value;
+  }
+
+  /** A token's id. */
+  id(key: string, fallback?: number): number {
+    const value = this.within(key, 0, LIMITS.vocabulary, fallback);
+    if (!Number.isInteger(value)) throw this.refuse(key, "a whole number is needed");
     return value;
   }
 
@@ -53,14 +89,16 @@ export class ConfigReader {
     return value;
   }
 
-  /** Positive whole numbers, `length` of them. */
-  sizes(key: string, length: number): number[] {
+  /** Positive whole numbers of at most `most`, `length` of them. */
+  sizes(key: string, length: number, most = MOST_USUAL): number[] {
     const value = this.#values[key];
     const fits =
       Array.isArray(value) &&
       value.length === length &&
-      value.every((item) => Number.isSafeInteger(item) && item >= 1);
-    if (!fits) throw this.refuse(key, `a list of ${length} positive whole numbers is needed`);
+      value.every((item) => Number.isSafeInteger(item) && item >= 1 && item <= most);
+    if (!fits) {
+      throw this.refuse(key, `a list of ${length} whole numbers from 1 to ${most} is needed`);
+    }
     return value as number[];
   }
 
@@ -105,13 +143,15 @@ export interface JsonFile {
  */
 export async function readJsonFile(folder: string, name: string): Promise<JsonFile> {
   const file = join(folder, name);
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === "ENOENT" ? "is missing" : `cannot be read (${error.code})`;
-    throw new ModelError(`${file}: ${why}; a model folder in Hugging Face's layout has it`);
+  const text = await readRegularFile(file, MAX_JSON_BYTES).catch((error: unknown) => {
+    if (systemCode(error) !== "ENOENT") {
+      throw new ModelError(`${file}: cannot be read: ${failureReason(error)}`);
+    }
+    throw new ModelError(`${file}: is missing; a model folder in Hugging Face's layout has it`);
   });
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text.toString("utf8"));
   } catch {
     throw new ModelError(`${file}: is not JSON; copy or download it again`);
   }

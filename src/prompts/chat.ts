@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Template } from "@huggingface/jinja";
 import { InputError, ModelError } from "../common/errors.ts";
+import { failureReason, systemCode } from "../common/file-failure.ts";
+import { readRegularFile } from "../common/regular-file.ts";
 import type { PromptItem } from "../protocol/prompt-item.ts";
 import type { ChatValues, ChoiceWording } from "./prompt-spec.ts";
 import { layOutQuestion } from "./question-block.ts";
@@ -127,9 +128,14 @@ export async function readChatTemplate(folder: string): Promise<string | undefin
   return undefined;
 }
 
+/** Bytes of a file that a chat template stands in, tokenizer_config.json with its tokens among them. */
+const MAX_TEMPLATE_BYTES = 50_000_000;
+
 async function readIfThere(file: string): Promise<string | undefined> {
-  return readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw new ModelError(`${file}: cannot be read (${error.code})`);
-  });
+  try {
+    return (await readRegularFile(file, MAX_TEMPLATE_BYTES)).toString("utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw new ModelError(`${file}: cannot be read: ${failureReason(error)}`);
+  }
 }

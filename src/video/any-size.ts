@@ -1,9 +1,11 @@
 import type { ConfigReader } from "../common/config-reader.ts";
+import { LIMITS } from "../common/limits.ts";
 import type { EvenSampling } from "./even-indices.ts";
 
 /** Nearly in its shape to sides of whole multiples and an area within bounds. */
 export interface AreaStep {
-  /** Pixels. */
+  /** Pixels along the side of a patch, and of the square that a side is a whole multiple of. */
+  readonly patchSize: number;
   readonly multiple: number;
   readonly minPixels: number;
   readonly maxPixels: number;
@@ -29,8 +31,9 @@ const VIDEOLLAMA3_MERGE = 2;
 export function readQwenArea(config: ConfigReader): AreaStep {
   const frames = config.size("temporal_patch_size", QWEN_FRAMES);
   if (frames !== QWEN_FRAMES) throw config.refuse("temporal_patch_size", "2 is supported");
-  const multiple = config.size("patch_size", 14) * config.size("merge_size", 2);
-  const step = { multiple, ...readBounds(config) };
+  const patchSize = readPatchSize(config);
+  const multiple = patchSize * config.size("merge_size", 2, LIMITS.gridSide);
+  const step = { patchSize, multiple, ...readBounds(config) };
   if (!config.flag("cap_pixels_per_frame", false)) return step;
   // Nine tenths of the context, as pixels; a token covers this many frames.
   const pixels = Math.trunc(config.size("max_video_tokens", 128_000) * multiple * multiple * 0.9);
@@ -44,18 +47,24 @@ export function readVideoLlama3Area(config: ConfigReader): AreaStep {
   }
   checkMerge(config, "merge_size");
   const { minPixels, maxPixels } = readBounds(config);
-  const multiple = config.size("patch_size", 14) * VIDEOLLAMA3_MERGE;
-  return { multiple, minPixels, maxPixels, clipPixels: maxPixels, least: "yields" };
+  const patchSize = readPatchSize(config);
+  const multiple = patchSize * VIDEOLLAMA3_MERGE;
+  return { patchSize, multiple, minPixels, maxPixels, clipPixels: maxPixels, least: "yields" };
 }
 
 /** VideoLLaMA3 as published: bounds in tokens, of a frame at least and of all together at most. */
 export function readPublishedArea(config: ConfigReader): AreaStep {
-  const multiple = config.size("patch_size", 14) * VIDEOLLAMA3_MERGE;
+  const patchSize = readPatchSize(config);
+  const multiple = patchSize * VIDEOLLAMA3_MERGE;
   const pixels = (key: string, fallback: number) =>
     config.size(key, fallback) * multiple * multiple;
   const maxPixels = pixels("max_tokens", TOKENS.max);
   const minPixels = pixels("min_tokens", TOKENS.min);
-  return { multiple, minPixels, maxPixels, clipPixels: maxPixels, least: "wins" };
+  return { patchSize, multiple, minPixels, maxPixels, clipPixels: maxPixels, least: "wins" };
+}
+
+function readPatchSize(config: ConfigReader): number {
+  return config.size("patch_size", 14, LIMITS.patchSide);
 }
 
 /** @throws ModelError when tokens of a video are not made of 2 x 2 patches. */
@@ -72,7 +81,9 @@ function readBounds(config: ConfigReader): Pick<AreaStep, "minPixels" | "maxPixe
     throw config.refuse("size", '{"shortest_edge", "longest_edge"}, in pixels of area, is needed');
   }
   const bound = (key: string, edge: string, fallback: number) =>
-    config.has(key) ? config.size(key) : size.size(edge, fallback);
+    config.has(key)
+      ? config.size(key, undefined, LIMITS.pixels)
+      : size.size(edge, fallback, LIMITS.pixels);
   return {
     minPixels: bound("min_pixels", "shortest_edge", PIXELS.min),
     maxPixels: bound("max_pixels", "longest_edge", PIXELS.max),
@@ -90,7 +101,9 @@ export function readVideoLlama3Sampling(config: ConfigReader): EvenSampling {
 }
 
 function readSampling(config: ConfigReader, multiple: number, most: number): EvenSampling {
-  const frames = config.has("num_frames") ? config.size("num_frames") : undefined;
+  const frames = config.has("num_frames")
+    ? config.size("num_frames", undefined, LIMITS.frames)
+    : undefined;
   const perSecond = config.has("fps") ? config.number("fps") : undefined;
   if (frames !== undefined && perSecond !== undefined) {
     throw config.refuse("num_frames", '"fps" is given too; only one of them can be used');
@@ -99,8 +112,8 @@ function readSampling(config: ConfigReader, multiple: number, most: number): Eve
   return {
     ...(frames === undefined ? {} : { frames }),
     ...(perSecond === undefined ? {} : { perSecond }),
-    least: config.size("min_frames", 4),
-    most: config.size("max_frames", most),
+    least: config.size("min_frames", 4, LIMITS.frames),
+    most: config.size("max_frames", most, LIMITS.frames),
     multiple,
   };
 }

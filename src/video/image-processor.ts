@@ -1,5 +1,6 @@
 import { ConfigReader } from "../common/config-reader.ts";
 import { ModelError } from "../common/errors.ts";
+import { LIMITS } from "../common/limits.ts";
 import {
   type AreaStep,
   readPublishedArea,
@@ -346,7 +347,7 @@ function readResizes(
       ? readResize(sampling, size, "video_size")
       : readResize(config, size);
   const side = config.has("max_image_size")
-    ? config.section("max_image_size").size("longest_edge")
+    ? config.section("max_image_size").size("longest_edge", undefined, LIMITS.pictureSide)
     : SMOLVLM_SIDE;
   const step = "longestEdge" in first ? { longestEdge: Math.min(first.longestEdge, 4096) } : first;
   return [step, square(side)];
@@ -355,28 +356,33 @@ function readResizes(
 function readResize(config: ConfigReader, usual: ResizeStep, key = "size"): ResizeStep {
   if (!config.has(key)) return usual;
   if (typeof config.raw(key) === "number") {
-    const length = config.size(key);
+    const length = config.size(key, undefined, LIMITS.pictureSide);
     return "shortestEdge" in usual ? { shortestEdge: length } : square(length);
   }
   const size = config.section(key);
   const keys = Object.entries(config.raw(key) as object).filter(([, value]) => value !== null);
   if (keys.length === 1 && size.has("shortest_edge")) {
-    return { shortestEdge: size.size("shortest_edge") };
+    return { shortestEdge: side(size, "shortest_edge") };
   }
   if (keys.length === 1 && size.has("longest_edge") && "longestEdge" in usual) {
-    return { longestEdge: size.size("longest_edge") };
+    return { longestEdge: side(size, "longest_edge") };
   }
   if (keys.length === 2 && size.has("height") && size.has("width")) {
-    return { width: size.size("width"), height: size.size("height") };
+    return { width: side(size, "width"), height: side(size, "height") };
   }
   throw config.refuse(key, 'a number, {"shortest_edge"} or {"height", "width"} is needed');
 }
 
 function readCrop(config: ConfigReader, { crop }: Defaults): Size {
   if (!config.has("crop_size") && crop !== null) return crop;
-  if (typeof config.raw("crop_size") === "number") return square(config.size("crop_size"));
+  if (typeof config.raw("crop_size") === "number") return square(side(config, "crop_size"));
   const size = config.section("crop_size");
-  return { width: size.size("width"), height: size.size("height") };
+  return { width: side(size, "width"), height: side(size, "height") };
+}
+
+/** A side of a picture, in pixels. */
+function side(config: ConfigReader, key: string): number {
+  return config.size(key, undefined, LIMITS.pictureSide);
 }
 
 function readResample(config: ConfigReader, defaults: Defaults): Resample {

@@ -71,3 +71,18 @@ export function refusePackedTensors(place: string, tensors: Iterable<string>): v
     }
   }
 }
+
+/** Names of the matrices that PEFT and its like add beside a model's own: LoRA, DoRA, IA3 and others. */
+const ADAPTED =
+  /(^|[._])(lora_(A|B|E|embedding_A|embedding_B|magnitude_vector)|ia3_l|hada_w[12]_[ab]|lokr_w[12])([._]|$)/;
+
+/** @throws ModelError when tensors of an adapter lie among the weights, which alone are not the model. */
+export function refuseAdapterTensors(place: string, tensors: Iterable<string>): void {
+  const names = [...tensors].filter((name) => ADAPTED.test(name));
+  if (names.length === 0) return;
+  throw new ModelError(
+    `${place}: ${names.length} of its tensors are an adapter's ("${names[0]}"): without them merged in, ` +
+      "its answers would be those of the model before it was trained; merge them (PEFT's " +
+      "merge_and_unload), save that as safetensors, and use the result",
+  );
+}

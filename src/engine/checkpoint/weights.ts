@@ -1,7 +1,10 @@
-import { readdir, readFile, realpath } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { ModelError } from "../../common/errors.ts";
+import { failureReason } from "../../common/file-failure.ts";
+import { readRegularFile } from "../../common/regular-file.ts";
 import {
+  refuseAdapterTensors,
   refuseOtherLayouts,
   refusePackedTensors,
   SINGLE_WEIGHTS,
@@ -25,7 +28,12 @@ export interface Weights {
   /** The deepest folder that holds every shard's real path: ONNX Runtime's external-data folder. */
   readonly root: string;
   readonly tensors: ReadonlyMap<string, LocatedTensor>;
+  /** What the user should know of how the files were read; empty as a rule. */
+  readonly notices: readonly string[];
 }
+
+/** Bytes of an index: a checkpoint of 100,000 tensors has about 10 MB. */
+const MAX_INDEX_BYTES = 100_000_000;
 
 /** Where a checkpoint's files are read from: a folder, or the hub before anything is downloaded. */
 export interface CheckpointFiles {
@@ -42,8 +50,9 @@ export interface CheckpointFiles {
 }
 
 /**
- * Finds the tensors of a Hugging Face folder: one safetensors file, or the shards that
- * `model.safetensors.index.json` names. Symbolic links (as in the hub's cache) are followed.
+ * Finds the tensors of a Hugging Face folder as transformers does: `model.safetensors` where there is
+ * one, an index beside it or not, else the shards that `model.safetensors.index.json` names. Symbolic
+ * links (as in the hub's cache) are followed.
  *
  * @throws ModelError when there are no safetensors weights, a shard is missing or damaged, or the
  *   index and the shards disagree.
@@ -55,7 +64,13 @@ export async function locateWeights(folder: string): Promise<Weights> {
   return locateTensors({
     place: folder,
     names,
-    text: (name) => readFile(join(folder, name), "utf8"),
+    text: async (name) => {
+      const file = join(folder, name);
+      const content = await readRegularFile(file, MAX_INDEX_BYTES).catch((error: unknown) => {
+        throw new ModelError(`${file}: cannot be read: ${failureReason(error)}`);
+      });
+      return content.toString("utf8");
+    },
     shard: async (name) => {
       const file = await realpath(join(folder, name)).catch(() => {
         throw new ModelError(
@@ -73,7 +88,7 @@ export async function locateWeights(folder: string): Promise<Weights> {
  * @throws ModelError as `locateWeights`.
  */
 export async function locateTensors(source: CheckpointFiles): Promise<Weights> {
-  const { place } = source;
+  const { place, names } = source;
   const promised = await readIndex(source);
   const tensors = new Map<string, LocatedTensor>();
   const files: string[] = [];
@@ -81,7 +96,10 @@ export async function locateTensors(source: CheckpointFiles): Promise<Weights> {
     const { file, entries } = await source.shard(shard);
     files.push(file);
     for (const [name, entry] of entries) {
-      if (promised !== null && promised.get(name) !== shard) continue;
+      const before = tensors.get(name);
+      if (before !== undefined) {
+        throw new ModelError(`${place}: tensor "${name}" is in ${before.file} and in ${file}`);
+      }
       tensors.set(name, { ...entry, file });
     }
   }
@@ -93,7 +111,12 @@ export async function locateTensors(source: CheckpointFiles): Promise<Weights> {
     }
   }
   refusePackedTensors(place, tensors.keys());
-  return { root: deepestCommonFolder(files), tensors };
+  refuseAdapterTensors(place, tensors.keys());
+  const ignored = promised === null && names.includes(WEIGHTS_INDEX);
+  const notices = ignored
+    ? [`${WEIGHTS_INDEX} is ignored: as transformers does, ${SINGLE_WEIGHTS} beside it is read`]
+    : [];
+  return { root: deepestCommonFolder(files), tensors, notices };
 }
 
 /**
@@ -109,10 +132,10 @@ function shardsOf(promised: ReadonlyMap<string, string> | null): string[] {
   return promised === null ? [SINGLE_WEIGHTS] : [...new Set(promised.values())].sort();
 }
 
-/** Which shard each tensor is in; null when there is no index but one file. */
+/** Which shard each tensor is in, by the index; null where one file holds the weights. */
 async function readIndex(source: CheckpointFiles): Promise<Map<string, string> | null> {
   refuseOtherLayouts(source.place, source.names);
-  if (!source.names.includes(WEIGHTS_INDEX)) return null;
+  if (source.names.includes(SINGLE_WEIGHTS)) return null;
   const file = join(source.place, WEIGHTS_INDEX);
   const text = await source.text(WEIGHTS_INDEX);
   let index: unknown;

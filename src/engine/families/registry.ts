@@ -16,6 +16,7 @@ import {
 import { QWEN2_5_VL_MODEL_TYPES, readQwen25Vl } from "./qwen2-5-vl/qwen2-5-vl.ts";
 import { generationEndTokens } from "./shared/end-tokens.ts";
 import type { ModelSpec } from "./shared/spec.ts";
+import { tiedHeadNotice } from "./shared/tied-head.ts";
 import { readSmolVlm, SMOLVLM_MODEL_TYPES } from "./smolvlm/smolvlm.ts";
 import { refuseQuantized, unsupportedFamily } from "./unsupported.ts";
 import { readVideoLlama3, VIDEOLLAMA3_MODEL_TYPES } from "./videollama3/videollama3.ts";
@@ -46,7 +47,9 @@ export async function readModelSpec(folder: string): Promise<ModelSpec> {
   const config = await readConfig(folder, "config.json");
   const spec = chooseReader(config)(folder, await locateWeights(folder));
   const endTokenIds = (await generationEndTokens(folder)) ?? spec.endTokenIds;
-  return { ...spec, endTokenIds };
+  const untied = await tiedHeadNotice(spec.decoder);
+  const notices = untied === undefined ? spec.notices : [...spec.notices, untied];
+  return { ...spec, endTokenIds, notices };
 }
 
 /**

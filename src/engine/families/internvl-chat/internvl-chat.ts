@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
 import type { PromptSpec } from "../../../prompts/prompt-spec.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { PAPER_FRAMES } from "../llava/llava.ts";
@@ -53,15 +54,21 @@ export function readInternVlChat(
     modelType: config.text("model_type"),
     root: weights.root,
     tensors: weights.tensors,
+    notices: lookup.notices,
     vision,
     connector: readShuffle(config, lookup, vision, decoder.hiddenSize),
     // An image-only base is written with one frame; it is run with the paper's eight.
-    frames: config.size("num_frames", 1) > 1 ? config.size("num_frames") : PAPER_FRAMES,
+    frames: readFrames(config),
     frameProcessor: "pllava",
     prompt: readPrompt(config),
     endTokenIds: readEndTokens(config, 2, llm),
     decoder,
   };
+}
+
+function readFrames(config: ConfigReader): number {
+  const stated = config.size("num_frames", 1, LIMITS.frames);
+  return stated > 1 ? stated : PAPER_FRAMES;
 }
 
 function readKind(llm: ConfigReader): DecoderKind {
@@ -102,7 +109,7 @@ function readTower(config: ConfigReader, lookup: TensorLookup): VisionSpec {
   const run = featureLayer(config, -1, "select_layer")(sizes.layers);
   return {
     ...sizes,
-    normEps: section.number("layer_norm_eps", 1e-6),
+    normEps: section.within("layer_norm_eps", 0, 1, 1e-6),
     activation: readActivation(section, "hidden_act", "gelu"),
     keepsClassToken: false,
     patchEmbedding: patchConvolution(lookup, `${embeddings}patch_embedding`, sizes),
@@ -152,7 +159,7 @@ function readShuffle(
   vision: VisionSpec,
   width: number,
 ): ConnectorSpec {
-  const factor = Math.trunc(1 / config.number("downsample_ratio", 0.5));
+  const factor = Math.trunc(1 / config.within("downsample_ratio", 0.01, 1, 0.5));
   if (!(factor >= 1) || patchSide(vision) % factor !== 0) {
     throw config.refuse(
       "downsample_ratio",
@@ -184,7 +191,7 @@ function readShuffle(
  */
 function readPrompt(config: ConfigReader): PromptSpec {
   const videoTokenId = config.has("img_context_token_id")
-    ? config.number("img_context_token_id")
+    ? config.id("img_context_token_id")
     : { text: CONTEXT };
   const around = { open: OPEN, close: CLOSE };
   return config.text("template", "") === "phi3-chat"

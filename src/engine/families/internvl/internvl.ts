@@ -31,7 +31,7 @@ export function readInternVl(config: ConfigReader, folder: string, weights: Weig
     layersRun: featureLayer(config, -1),
     afterLast: last,
   });
-  const factor = 1 / config.number("downsample_ratio", 0.5);
+  const factor = 1 / config.within("downsample_ratio", 0.01, 1, 0.5);
   if (!Number.isInteger(factor) || factor < 1 || patchSide(vision) % factor !== 0) {
     throw config.refuse(
       "downsample_ratio",
@@ -44,6 +44,7 @@ export function readInternVl(config: ConfigReader, folder: string, weights: Weig
     modelType: config.text("model_type"),
     root: weights.root,
     tensors: weights.tensors,
+    notices: lookup.notices,
     vision,
     connector: {
       kind: "shuffle-mlp",
@@ -55,7 +56,7 @@ export function readInternVl(config: ConfigReader, folder: string, weights: Weig
     frameProcessor: "internvl",
     prompt: {
       template: "chat",
-      videoTokenId: config.number("image_token_id", 151_667),
+      videoTokenId: config.id("image_token_id", 151_667),
       wording: { kind: "numbered", open: "<img>", close: "</img>" },
       marker: "<video>",
     },

@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { LLAMA, PAPER_FRAMES, readClipTower, readProjector } from "../llava/llava.ts";
 import { readDecoder, readEndTokens } from "../shared/decoder.ts";
@@ -25,7 +26,7 @@ export function readLlavaNextVideo(
   if (mode !== "average" && mode !== "max") {
     throw config.refuse("spatial_pool_mode", '"average" and "max" are supported');
   }
-  const stride = config.size("spatial_pool_stride", 2);
+  const stride = config.size("spatial_pool_stride", 2, LIMITS.gridSide);
   if (stride > patchSide(vision)) {
     throw config.refuse("spatial_pool_stride", `a frame has ${patchSide(vision)} patches a side`);
   }
@@ -34,6 +35,7 @@ export function readLlavaNextVideo(
     modelType: config.text("model_type"),
     root: weights.root,
     tensors: weights.tensors,
+    notices: lookup.notices,
     vision,
     connector: {
       kind: "pool-mlp",
@@ -60,5 +62,5 @@ export function readTokenId(
   older: string,
   fallback: number,
 ): number {
-  return config.has(key) ? config.number(key) : config.number(older, fallback);
+  return config.has(key) ? config.id(key) : config.id(older, fallback);
 }

@@ -44,6 +44,7 @@ export function readLlavaOnevision(
     modelType: config.text("model_type"),
     root: weights.root,
     tensors: weights.tensors,
+    notices: lookup.notices,
     vision,
     connector: {
       kind: "mlp-resize",

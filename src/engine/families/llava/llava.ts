@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { readActivation } from "../shared/activation.ts";
 import { type DecoderPlace, readDecoder, readEndTokens } from "../shared/decoder.ts";
@@ -44,12 +45,13 @@ export function readLlava(config: ConfigReader, folder: string, weights: Weights
   const decoder = readDecoder(config, lookup, LLAMA);
   const vision = readClipTower(config, lookup, ["default", "full"]);
   const grid = vision.imageSize / vision.patchSize;
-  const frames = config.has("num_frames") ? config.size("num_frames") : PAPER_FRAMES;
+  const frames = config.size("num_frames", PAPER_FRAMES, LIMITS.frames);
   return {
     family: "pllava",
     modelType: config.text("model_type"),
     root: weights.root,
     tensors: weights.tensors,
+    notices: lookup.notices,
     vision,
     connector: {
       kind: "mlp-pool",
@@ -61,8 +63,8 @@ export function readLlava(config: ConfigReader, folder: string, weights: Weights
     prompt: {
       template: "pllava",
       videoTokenId: config.has("image_token_id")
-        ? config.number("image_token_id")
-        : config.number("image_token_index", 32_000),
+        ? config.id("image_token_id")
+        : config.id("image_token_index", 32_000),
       wording: { kind: "run" },
     },
     endTokenIds: readEndTokens(config, 2),
@@ -133,7 +135,11 @@ function readPooling(
 ): PoolingSpec | undefined {
   if (!config.flag("use_pooling", true) || vision.keepsClassToken) return undefined;
   if (config.has("pooling_shape")) {
-    const [time, rows, columns] = config.sizes("pooling_shape", 3) as [number, number, number];
+    const [time, rows, columns] = config.sizes("pooling_shape", 3, LIMITS.gridSide) as [
+      number,
+      number,
+      number,
+    ];
     return { frames: time, rows, columns };
   }
   return grid >= PAPER_SIDE ? { frames, rows: PAPER_SIDE, columns: PAPER_SIDE } : undefined;

@@ -1,9 +1,10 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { PAPER_FRAMES } from "../llava/llava.ts";
 import { readActivation } from "../shared/activation.ts";
 import { fusedRows, readDecoder, readEndTokens } from "../shared/decoder.ts";
-import { axialRope } from "../shared/rope.ts";
+import { axialRope, MOST_THETA } from "../shared/rope.ts";
 import type {
   LinearWeights,
   MergerSpec,
@@ -47,18 +48,19 @@ export function readQwen25Vl(config: ConfigReader, folder: string, weights: Weig
     modelType: config.text("model_type"),
     root: weights.root,
     tensors: weights.tensors,
+    notices: lookup.notices,
     vision,
     connector: readMerger(lookup, `${prefix}merger.`, vision, decoder.hiddenSize),
     frames: PAPER_FRAMES,
     frameProcessor: "qwen2-5-vl",
     prompt: {
       template: "chat",
-      videoTokenId: config.number("video_token_id", 151_656),
+      videoTokenId: config.id("video_token_id", 151_656),
       wording: { kind: "run" },
     },
     endTokenIds: readEndTokens(config, 151_645, settings),
     decoder,
-    videoPositions: { tokensPerSecond: section.number("tokens_per_second", 4) },
+    videoPositions: { tokensPerSecond: section.within("tokens_per_second", 0, 1_000, 4) },
   };
 }
 
@@ -67,8 +69,8 @@ function readTower(section: ConfigReader, lookup: TensorLookup, prefix: string):
   if (named !== "qwen2_5_vl" && named !== "qwen2_5_vl_vision") {
     throw section.refuse("model_type", "Qwen2.5-VL's own vision tower is supported");
   }
-  const hiddenSize = section.size("hidden_size", 3584);
-  const heads = section.size("num_heads", 16);
+  const hiddenSize = section.size("hidden_size", 3584, LIMITS.width);
+  const heads = section.size("num_heads", 16, LIMITS.heads);
   const headDim = hiddenSize / heads;
   if (headDim % 4 !== 0) {
     throw section.refuse("num_heads", `${hiddenSize} over it must be a multiple of 4`);
@@ -76,17 +78,19 @@ function readTower(section: ConfigReader, lookup: TensorLookup, prefix: string):
   for (const key of ["in_channels", "in_chans"]) {
     if (section.size(key, 3) !== 3) throw section.refuse(key, "pictures have 3 colours");
   }
-  const patchSize = section.size("patch_size", 14);
+  const patchSize = section.size("patch_size", 14, LIMITS.patchSide);
   if (section.size("temporal_patch_size", PATCH_FRAMES) !== PATCH_FRAMES) {
     throw section.refuse("temporal_patch_size", `${PATCH_FRAMES} is supported`);
   }
-  const merge = section.size("spatial_merge_size", 2);
-  const windowSide = Math.floor(section.size("window_size", 112) / merge / patchSize);
+  const merge = section.size("spatial_merge_size", 2, LIMITS.gridSide);
+  const windowSide = Math.floor(
+    section.size("window_size", 112, LIMITS.pictureSide) / merge / patchSize,
+  );
   if (windowSide < 1) {
     throw section.refuse("window_size", `a token is ${merge * patchSize} pixels wide`);
   }
   const whole = readWholeLayers(section);
-  const inner = section.size("intermediate_size", 3420);
+  const inner = section.size("intermediate_size", 3420, LIMITS.inner);
   return {
     hiddenSize,
     heads,
@@ -96,7 +100,10 @@ function readTower(section: ConfigReader, lookup: TensorLookup, prefix: string):
     windowSide,
     normEps: NORM_EPS,
     activation: readActivation(section, "hidden_act", "silu"),
-    rope: axialRope(headDim, section.section("rope_parameters").number("rope_theta", 10_000)),
+    rope: axialRope(
+      headDim,
+      section.section("rope_parameters").within("rope_theta", 1, MOST_THETA, 10_000),
+    ),
     patchEmbedding: {
       weight: lookup.tensor(`${prefix}patch_embed.proj.weight`, [
         hiddenSize,
@@ -106,7 +113,7 @@ function readTower(section: ConfigReader, lookup: TensorLookup, prefix: string):
         patchSize,
       ]),
     },
-    layers: Array.from({ length: section.size("depth", 32) }, (_, i) => ({
+    layers: Array.from({ length: section.size("depth", 32, LIMITS.layers) }, (_, i) => ({
       ...readLayer(lookup, `${prefix}blocks.${i}.`, hiddenSize, inner),
       windowed: !whole.includes(i),
     })),

@@ -1,4 +1,6 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
+import type { LocatedTensor } from "../../checkpoint/weights.ts";
 import { readActivation } from "./activation.ts";
 import { readRope } from "./rope.ts";
 import type { DecoderLayerWeights, DecoderSpec, LinearWeights } from "./spec.ts";
@@ -20,20 +22,30 @@ interface Defaults {
   readonly heads?: number;
   readonly layers?: number;
   readonly theta?: number;
+  /** Positions that the model was trained for. */
+  readonly positions: number;
 }
 
 const DEFAULTS: Readonly<Record<DecoderKind, Defaults>> = {
-  llama: { hidden: 4096, inner: 11_008, vocab: 32_000, eps: 1e-6, kvHeads: 0, headDim: undefined },
+  llama: { hidden: 4096, inner: 11_008, vocab: 32_000, eps: 1e-6, kvHeads: 0, positions: 2_048 },
   qwen2: {
     hidden: 4096,
     inner: 22_016,
     vocab: 151_936,
     eps: 1e-6,
     kvHeads: 32,
-    headDim: undefined,
+    positions: 32_768,
   },
-  qwen3: { hidden: 4096, inner: 22_016, vocab: 151_936, eps: 1e-6, kvHeads: 32, headDim: 128 },
-  phi3: { hidden: 3072, inner: 8192, vocab: 32_064, eps: 1e-5, kvHeads: 0, headDim: undefined },
+  qwen3: {
+    hidden: 4096,
+    inner: 22_016,
+    vocab: 151_936,
+    eps: 1e-6,
+    kvHeads: 32,
+    positions: 32_768,
+    headDim: 128,
+  },
+  phi3: { hidden: 3072, inner: 8192, vocab: 32_064, eps: 1e-5, kvHeads: 0, positions: 4_096 },
   qwen2_5_vl_text: {
     hidden: 8192,
     inner: 29_568,
@@ -43,8 +55,12 @@ const DEFAULTS: Readonly<Record<DecoderKind, Defaults>> = {
     heads: 64,
     layers: 80,
     theta: 1_000_000,
+    positions: 32_768,
   },
 };
+
+/** Positions that Phi-3 was first trained for, where its configuration's own key does not say. */
+const PHI3_TRAINED = 4096;
 
 /** Its rows stand by time, row and column: only a family that says where can use it. */
 const PLACED_KIND = "qwen2_5_vl_text";
@@ -63,8 +79,8 @@ export interface DecoderPlace {
 }
 
 /**
- * Reads the decoder and finds its tensors. Biases are used where the checkpoint has them (Qwen2's
- * queries, keys and values).
+ * Reads the decoder and finds its tensors. Biases are used where its class has them (Qwen2's queries,
+ * keys and values; Llama's where the configuration says so).
  *
  * @throws ModelError naming the key and value, or the tensor, that cannot be used.
  */
@@ -83,19 +99,36 @@ export function readDecoder(
     throw text.refuse("model_type", `decoders of these kinds are supported: ${known.join(", ")}`);
   }
   const defaults = DEFAULTS[kind];
-  const hiddenSize = text.size("hidden_size", defaults.hidden);
-  const intermediateSize = text.size("intermediate_size", defaults.inner);
-  const heads = text.size("num_attention_heads", defaults.heads ?? 32);
-  const kvHeads = text.size("num_key_value_heads", defaults.kvHeads || heads);
-  const headDim = text.size("head_dim", defaults.headDim ?? Math.floor(hiddenSize / heads));
+  const hiddenSize = text.size("hidden_size", defaults.hidden, LIMITS.width);
+  const intermediateSize = text.size("intermediate_size", defaults.inner, LIMITS.inner);
+  const heads = text.size("num_attention_heads", defaults.heads ?? 32, LIMITS.heads);
+  // Null, other than an absent key, means as many as heads.
+  const usualKvHeads = text.isNull("num_key_value_heads") ? heads : defaults.kvHeads || heads;
+  const kvHeads = text.size("num_key_value_heads", usualKvHeads, LIMITS.heads);
+  const usualDim = defaults.headDim ?? Math.floor(hiddenSize / heads);
+  const headDim = text.size("head_dim", usualDim, LIMITS.headDim);
   if (heads % kvHeads !== 0) {
     throw text.refuse("num_key_value_heads", `${heads} attention heads must be a multiple of it`);
   }
   if (headDim % 2 !== 0) throw text.refuse("head_dim", "rotary positions need an even number");
   checkAttention(text, kind);
   const prefix = lookup.prefix(place.prefixes, "embed_tokens.weight");
-  const vocabSize = text.size("vocab_size", defaults.vocab);
+  const vocabSize = text.size("vocab_size", defaults.vocab, LIMITS.vocabulary);
   const embedding = lookup.tensor(`${prefix}embed_tokens.weight`, [vocabSize, hiddenSize]);
+  const sizes = {
+    fused: kind === "phi3",
+    width: hiddenSize,
+    inner: intermediateSize,
+    query: heads * headDim,
+    keyValue: kvHeads * headDim,
+    normed: kind === "qwen3" ? headDim : undefined,
+    biased: readBiases(text, kind),
+  };
+  const layerCount = text.size("num_hidden_layers", defaults.layers ?? 32, LIMITS.layers);
+  const layers = Array.from({ length: layerCount }, (_, i) =>
+    decoderLayer(lookup, `${prefix}layers.${i}.`, sizes),
+  );
+  const stored = readHead(config, text, lookup, place, [vocabSize, hiddenSize]);
   return {
     hiddenSize,
     intermediateSize,
@@ -103,23 +136,47 @@ export function readDecoder(
     kvHeads,
     headDim,
     vocabSize,
-    normEps: text.number("rms_norm_eps", defaults.eps),
+    normEps: text.within("rms_norm_eps", 0, 1, defaults.eps),
     activation: readActivation(text, "hidden_act", "silu"),
-    rope: readRope(text, headDim, { theta: defaults.theta, placed }),
-    layers: Array.from({ length: text.size("num_hidden_layers", defaults.layers ?? 32) }, (_, i) =>
-      decoderLayer(lookup, `${prefix}layers.${i}.`, {
-        fused: kind === "phi3",
-        width: hiddenSize,
-        inner: intermediateSize,
-        query: heads * headDim,
-        keyValue: kvHeads * headDim,
-        normed: kind === "qwen3" ? headDim : undefined,
-      }),
-    ),
+    rope: readRope(text, headDim, {
+      theta: defaults.theta,
+      placed,
+      context: defaults.positions,
+      trained: kind === "phi3" ? PHI3_TRAINED : undefined,
+    }),
+    layers,
     finalNorm: lookup.tensor(`${prefix}norm.weight`, [hiddenSize]),
     embedding,
-    head: readHead(config, text, lookup, place, [vocabSize, hiddenSize]) ?? embedding,
+    head: stored.head ?? embedding,
+    headSaidTied: stored.saidTied && stored.head !== undefined,
+    maxPositions: text.size("max_position_embeddings", defaults.positions, LIMITS.positions),
   };
+}
+
+/** Which linear layers of a decoder have a bias. */
+interface Biases {
+  readonly query: boolean;
+  readonly out: boolean;
+  readonly mlp: boolean;
+}
+
+/** As each class has them: fixed, or by its configuration. */
+function readBiases(text: ConfigReader, kind: DecoderKind): Biases {
+  switch (kind) {
+    case "llama": {
+      const attention = text.flag("attention_bias", false);
+      return { query: attention, out: attention, mlp: text.flag("mlp_bias", false) };
+    }
+    case "qwen3": {
+      const attention = text.flag("attention_bias", false);
+      return { query: attention, out: attention, mlp: false };
+    }
+    case "qwen2":
+    case "qwen2_5_vl_text":
+      return { query: true, out: false, mlp: false };
+    case "phi3":
+      return { query: false, out: false, mlp: false };
+  }
 }
 
 /** Refuses settings that make attention another one than over the whole prompt with full rotation. */
@@ -128,19 +185,19 @@ function checkAttention(text: ConfigReader, kind: DecoderKind): void {
     throw text.refuse("use_sliding_window", "attention over the whole prompt is supported");
   }
   if (kind !== "phi3") return;
-  const context = text.size("max_position_embeddings", 4096);
-  if (text.has("sliding_window") && text.size("sliding_window") < context) {
+  const context = text.size("max_position_embeddings", 4096, LIMITS.positions);
+  if (
+    text.has("sliding_window") &&
+    text.size("sliding_window", undefined, LIMITS.positions) < context
+  ) {
     throw text.refuse("sliding_window", "attention over the whole prompt is supported");
-  }
-  if (text.number("partial_rotary_factor", 1) !== 1) {
-    throw text.refuse("partial_rotary_factor", "rotary positions over whole heads are supported");
   }
 }
 
 /**
- * The output head; undefined when the embeddings serve as it. A configuration may say that they are
- * tied at its root, in `text_config`, or at both; where the two disagree, the file decides: a head
- * that is stored is used.
+ * The output head, where the file holds one: it is used whatever the configuration says, as
+ * transformers does when the two matrices differ (when they are alike it does not matter). Without
+ * one, the embeddings serve where the configuration, its root's word or `text_config`'s, ties them.
  */
 function readHead(
   config: ConfigReader,
@@ -148,15 +205,15 @@ function readHead(
   lookup: TensorLookup,
   place: DecoderPlace,
   shape: readonly [vocab: number, hidden: number],
-) {
+): { readonly head: LocatedTensor | undefined; readonly saidTied: boolean } {
   const said = [config, text]
     .filter((section) => section.has("tie_word_embeddings"))
     .map((section) => section.flag("tie_word_embeddings", false));
-  const name = place.heads.find((each) => lookup.has(`${each}.weight`));
-  if (said.length > 0 && said.every((tied) => tied)) return undefined;
   const mayBeTied = said.includes(true) || (said.length === 0 && place.tied === true);
-  if (name === undefined && mayBeTied) return undefined;
-  return lookup.tensor(`${name ?? place.heads[0]}.weight`, shape);
+  const name = place.heads.find((each) => lookup.has(`${each}.weight`));
+  if (name === undefined && mayBeTied) return { head: undefined, saidTied: true };
+  const head = lookup.tensor(`${name ?? place.heads[0]}.weight`, shape);
+  return { head, saidTied: said.length > 0 && said.every((tied) => tied) };
 }
 
 function decoderLayer(
@@ -171,24 +228,32 @@ function decoderLayer(
     readonly keyValue: number;
     /** Extent of the norms of queries and keys; undefined: there are none. */
     readonly normed: number | undefined;
+    readonly biased: Biases;
   },
 ): DecoderLayerWeights {
-  const { fused, width, inner, query, keyValue, normed } = sizes;
+  const { fused, width, inner, query, keyValue, normed, biased } = sizes;
   const norm = (name: string) =>
     normed === undefined ? undefined : lookup.tensor(`${prefix}self_attn.${name}.weight`, [normed]);
-  const parts = (name: string, names: readonly string[], counts: readonly number[]) =>
+  const parts = (
+    name: string,
+    names: readonly string[],
+    counts: readonly number[],
+    bias: boolean,
+  ) =>
     fused
-      ? fusedRows(lookup, `${prefix}${name}`, counts, width)
-      : names.map((each, i) => lookup.linear(`${prefix}${each}`, counts[i] ?? 0, width));
+      ? fusedRows(lookup, `${prefix}${name}`, counts, width, bias)
+      : names.map((each, i) => lookup.linear(`${prefix}${each}`, counts[i] ?? 0, width, bias));
   const [q, k, v] = parts(
     "self_attn.qkv_proj",
     ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
     [query, keyValue, keyValue],
+    biased.query,
   ) as [LinearWeights, LinearWeights, LinearWeights];
   const [gate, up] = parts(
     "mlp.gate_up_proj",
     ["mlp.gate_proj", "mlp.up_proj"],
     [inner, inner],
+    biased.mlp,
   ) as [LinearWeights, LinearWeights];
   return {
     inputNorm: lookup.tensor(`${prefix}input_layernorm.weight`, [width]),
@@ -197,25 +262,27 @@ function decoderLayer(
     value: v,
     queryNorm: norm("q_norm"),
     keyNorm: norm("k_norm"),
-    out: lookup.linear(`${prefix}self_attn.o_proj`, width, query),
+    out: lookup.linear(`${prefix}self_attn.o_proj`, width, query, biased.out),
     postNorm: lookup.tensor(`${prefix}post_attention_layernorm.weight`, [width]),
     gate,
     up,
-    down: lookup.linear(`${prefix}mlp.down_proj`, width, inner),
+    down: lookup.linear(`${prefix}mlp.down_proj`, width, inner, biased.mlp),
   };
 }
 
-/** Several linear layers stored as one matrix, their rows one after another. */
+/** Several linear layers stored as one matrix, their rows one after another; see `linear` for `biased`. */
 export function fusedRows(
   lookup: TensorLookup,
   name: string,
   counts: readonly number[],
   input: number,
+  biased?: boolean,
 ): LinearWeights[] {
   const whole = lookup.linear(
     name,
     counts.reduce((sum, count) => sum + count, 0),
     input,
+    biased,
   );
   let start = 0;
   return counts.map((count) => {

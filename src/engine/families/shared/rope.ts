@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
 import type { RopeSpec } from "./spec.ts";
 
 /** What the decoder's class means when its configuration does not say. */
@@ -6,11 +7,20 @@ export interface RopeDefaults {
   readonly theta?: number | undefined;
   /** Rows stand by time, row and column (M-RoPE). */
   readonly placed?: boolean;
+  /** Positions that the model was trained for … */
+  readonly context: number;
+  /** … and before its context was extended, where the class goes before the scaling's own word. */
+  readonly trained?: number | undefined;
 }
+
+/** The largest base of frequencies, and the largest factor between two lengths of text. */
+export const MOST_THETA = 1e15;
+const MOST_FACTOR = 1e6;
 
 /**
  * Inverse frequencies of rotary position embeddings, read from either form of the configuration:
- * `rope_theta` with `rope_scaling`, or the newer `rope_parameters`.
+ * `rope_theta` with `rope_scaling`, or the newer `rope_parameters`; where a file has both, transformers
+ * reads `rope_scaling`.
  *
  * "longrope" (Phi-3's older files call it "su") divides each frequency by a factor of one of two
  * lists, by whether the prompt is longer than the model was first trained for (LongRoPE,
@@ -18,17 +28,21 @@ export interface RopeDefaults {
  *
  * @throws ModelError for a scaling that is not supported, naming it.
  */
-export function readRope(
-  text: ConfigReader,
-  headDim: number,
-  { theta: usual = 10_000, placed = false }: RopeDefaults = {},
-): RopeSpec {
-  const scaling = text.has("rope_parameters")
-    ? text.section("rope_parameters")
-    : text.section("rope_scaling");
+export function readRope(text: ConfigReader, headDim: number, defaults: RopeDefaults): RopeSpec {
+  const { theta: usual = 10_000, placed = false } = defaults;
+  const older = text.section("rope_scaling");
+  const scaling = older.isEmpty ? text.section("rope_parameters") : older;
   const theta = scaling.has("rope_theta")
-    ? scaling.number("rope_theta")
-    : text.number("rope_theta", usual);
+    ? scaling.within("rope_theta", 1, MOST_THETA)
+    : text.within("rope_theta", 1, MOST_THETA, usual);
+  for (const section of [scaling, text]) {
+    if (section.within("partial_rotary_factor", 0, 1, 1) !== 1) {
+      throw section.refuse(
+        "partial_rotary_factor",
+        "rotary positions over whole heads are supported",
+      );
+    }
+  }
   const inverseFrequencies = Float64Array.from(
     { length: headDim / 2 },
     (_, i) => 1 / theta ** ((2 * i) / headDim),
@@ -46,17 +60,17 @@ export function readRope(
     case "default":
       break;
     case "linear": {
-      const factor = scaling.number("factor");
+      const factor = readFactor(scaling);
       for (let i = 0; i < inverseFrequencies.length; i++)
         inverseFrequencies[i] = (inverseFrequencies[i] ?? 0) / factor;
       break;
     }
     case "llama3":
-      scaleLlama3(inverseFrequencies, scaling);
+      scaleLlama3(inverseFrequencies, scaling, trainedContext(text, scaling, defaults));
       break;
     case "longrope":
     case "su":
-      return longRope(inverseFrequencies, text, scaling);
+      return longRope(inverseFrequencies, text, scaling, defaults);
     default:
       throw refused("default, linear, llama3 and longrope");
   }
@@ -66,11 +80,12 @@ export function readRope(
 /** M-RoPE in blocks: so many frequencies by time, row and column in turn, then from the start. */
 function readAxes(scaling: ConfigReader, headDim: number): number[] {
   const given = scaling.raw("mrope_section") ?? [16, 24, 24];
-  const counts = Array.isArray(given) ? given : [];
-  const axes = counts.flatMap((count: unknown, block) =>
-    Array.from({ length: Number.isSafeInteger(count) ? Number(count) : 0 }, () => block % 3),
-  );
-  if (axes.length !== headDim / 2 || new Set(axes).size !== 3) {
+  const counts: number[] = Array.isArray(given) ? given.map(Number) : [];
+  const fits =
+    counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
+    counts.reduce((sum, count) => sum + count, 0) === headDim / 2;
+  const axes = fits ? counts.flatMap((count, block) => Array<number>(count).fill(block % 3)) : [];
+  if (new Set(axes).size !== 3) {
     throw scaling.refuse(
       "mrope_section",
       `numbers of frequencies by time, row and column, ${headDim / 2} in all, are needed`,
@@ -79,31 +94,56 @@ function readAxes(scaling: ConfigReader, headDim: number): number[] {
   return axes;
 }
 
-function longRope(plain: Float64Array, text: ConfigReader, scaling: ConfigReader): RopeSpec {
+/** A factor between two lengths of text. */
+function readFactor(scaling: ConfigReader, key = "factor", fallback?: number): number {
+  const factor = scaling.within(key, 0, MOST_FACTOR, fallback);
+  if (factor === 0) throw scaling.refuse(key, "a number above 0 is needed");
+  return factor;
+}
+
+/**
+ * Positions that the model was trained for before its context was extended: the decoder's own key
+ * goes before the one among the scaling's (Phi-3), and the present context stands in for both.
+ */
+function trainedContext(
+  text: ConfigReader,
+  scaling: ConfigReader,
+  { context, trained }: RopeDefaults,
+): number {
+  const key = "original_max_position_embeddings";
+  const place = text.has(key) || trained !== undefined ? text : scaling;
+  const present = text.size("max_position_embeddings", context, LIMITS.positions);
+  return place.size(key, trained ?? present, LIMITS.positions);
+}
+
+function longRope(
+  plain: Float64Array,
+  text: ConfigReader,
+  scaling: ConfigReader,
+  defaults: RopeDefaults,
+): RopeSpec {
   const divided = (key: string) => {
     const factors = scaling.numbers(key, plain.length);
+    if (factors.some((factor) => factor === 0)) throw scaling.refuse(key, "no factor can be 0");
     return plain.map((frequency, i) => frequency / (factors[i] ?? 1));
   };
-  const context = scaling.has("original_max_position_embeddings")
-    ? scaling.size("original_max_position_embeddings")
-    : text.size("original_max_position_embeddings", 4096);
-  const factor = scaling.has("factor")
-    ? scaling.number("factor")
-    : text.size("max_position_embeddings", 4096) / context;
+  const context = trainedContext(text, scaling, defaults);
+  const present = text.size("max_position_embeddings", defaults.context, LIMITS.positions);
+  const factor = readFactor(scaling, "factor", present / context);
   const recommended = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(context));
   return {
     inverseFrequencies: divided("short_factor"),
-    attentionScaling: scaling.number("attention_factor", recommended),
+    attentionScaling: readFactor(scaling, "attention_factor", recommended),
     long: { beyond: context, inverseFrequencies: divided("long_factor") },
   };
 }
 
 /** Llama 3.1's rule: long wavelengths are divided by the factor, short ones kept, a ramp between. */
-function scaleLlama3(frequencies: Float64Array, scaling: ConfigReader): void {
-  const factor = scaling.number("factor");
-  const low = scaling.number("low_freq_factor");
-  const high = scaling.number("high_freq_factor");
-  const context = scaling.number("original_max_position_embeddings");
+function scaleLlama3(frequencies: Float64Array, scaling: ConfigReader, context: number): void {
+  const factor = readFactor(scaling);
+  const low = readFactor(scaling, "low_freq_factor");
+  const high = readFactor(scaling, "high_freq_factor");
+  if (high <= low) throw scaling.refuse("high_freq_factor", `more than low_freq_factor is needed`);
   frequencies.forEach((frequency, i) => {
     const wavelength = (2 * Math.PI) / frequency;
     if (wavelength < context / high) return;

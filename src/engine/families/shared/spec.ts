@@ -209,6 +209,10 @@ export interface DecoderSpec {
   /** [vocab, hidden]; the output head too when tied. */
   readonly embedding: LocatedTensor;
   readonly head: LocatedTensor;
+  /** config.json says that head and embeddings are one matrix, but the file holds a head of its own. */
+  readonly headSaidTied: boolean;
+  /** Positions that the model was trained for (`max_position_embeddings`). */
+  readonly maxPositions: number;
 }
 
 /**
@@ -227,6 +231,8 @@ interface CommonSpec {
   readonly root: string;
   /** Every tensor of the checkpoint, used or not. */
   readonly tensors: ReadonlyMap<string, LocatedTensor>;
+  /** What the user should know of how the checkpoint was read; empty as a rule. */
+  readonly notices: readonly string[];
   /** Frames sampled from a clip. */
   readonly frames: number;
   readonly frameProcessor: FrameProcessor;

@@ -1,5 +1,5 @@
 import { ModelError } from "../../../common/errors.ts";
-import { isWeightDtype } from "../../checkpoint/safetensors.ts";
+import { isWeightDtype, shapeText } from "../../checkpoint/safetensors.ts";
 import type { LocatedTensor, Weights } from "../../checkpoint/weights.ts";
 import type { LayerNormWeights, LinearWeights } from "./spec.ts";
 
@@ -10,10 +10,13 @@ import type { LayerNormWeights, LinearWeights } from "./spec.ts";
 export class TensorLookup {
   readonly #folder: string;
   readonly #tensors: ReadonlyMap<string, LocatedTensor>;
+  /** What the user should know of how the checkpoint was read: grows while it is. */
+  readonly notices: string[];
 
   constructor(folder: string, weights: Weights) {
     this.#folder = folder;
     this.#tensors = weights.tensors;
+    this.notices = [...weights.notices];
   }
 
   has(name: string): boolean {
@@ -36,7 +39,7 @@ export class TensorLookup {
     if (found === undefined) throw new ModelError(`${this.#folder}: tensor "${name}" is missing`);
     if (found.shape.length !== shape.length || found.shape.some((n, i) => n !== shape[i])) {
       throw new ModelError(
-        `${found.file}: tensor "${name}" has shape [${found.shape.join(", ")}], ` +
+        `${found.file}: tensor "${name}" has shape ${shapeText(found.shape)}, ` +
           `but config.json asks for [${shape.join(", ")}]`,
       );
     }
@@ -49,11 +52,25 @@ export class TensorLookup {
     return found;
   }
 
-  /** `name.weight` [out, in] and, when the checkpoint has it, `name.bias` [out]. */
-  linear(name: string, out: number, input: number): LinearWeights {
+  /**
+   * `name.weight` [out, in] and `name.bias` [out].
+   *
+   * @param biased whether the model's class has the bias: a stored one that it has not is left out, as
+   *   the library leaves it out, and noted. Absent: the checkpoint decides.
+   */
+  linear(name: string, out: number, input: number, biased?: boolean): LinearWeights {
     const weight = this.tensor(`${name}.weight`, [out, input]);
-    const bias = this.has(`${name}.bias`) ? this.tensor(`${name}.bias`, [out]) : undefined;
+    const stored = this.has(`${name}.bias`);
+    if (biased === false && stored) this.#noteUnused(`${name}.bias`);
+    const bias = (biased ?? stored) ? this.tensor(`${name}.bias`, [out]) : undefined;
     return { weight, bias };
+  }
+
+  /** One notice for all tensors of one kind, whatever their layer. */
+  #noteUnused(name: string): void {
+    const kind = name.replace(/\.\d+\./, ".N.");
+    const notice = `tensor ${kind} is not used: config.json says that the model has none, and transformers leaves it out, too`;
+    if (!this.notices.includes(notice)) this.notices.push(notice);
   }
 
   /** `name.weight` and `name.bias`, each [width]. */

@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
 import { readActivation } from "./activation.ts";
 import type { VisionLayerWeights, VisionSpec } from "./spec.ts";
 import type { TensorLookup } from "./tensors.ts";
@@ -23,29 +24,34 @@ export function readSizes(
     readonly patch: number;
   },
 ) {
-  const hiddenSize = section.size("hidden_size", fallback.hidden);
-  const heads = section.size("num_attention_heads", fallback.heads);
+  const hiddenSize = section.size("hidden_size", fallback.hidden, LIMITS.width);
+  const heads = section.size("num_attention_heads", fallback.heads, LIMITS.heads);
   if (hiddenSize % heads !== 0) {
     throw section.refuse("num_attention_heads", `${hiddenSize} must be a multiple of it`);
   }
-  const imageSize = readSquare(section, "image_size", fallback.image);
-  const patchSize = readSquare(section, "patch_size", fallback.patch);
+  const imageSize = readSquare(section, "image_size", fallback.image, LIMITS.pictureSide);
+  const patchSize = readSquare(section, "patch_size", fallback.patch, LIMITS.patchSide);
   const side = Math.floor(imageSize / patchSize);
   return {
     hiddenSize,
     heads,
-    inner: section.size("intermediate_size", fallback.inner),
-    layers: section.size("num_hidden_layers", fallback.layers),
+    inner: section.size("intermediate_size", fallback.inner, LIMITS.inner),
+    layers: section.size("num_hidden_layers", fallback.layers, LIMITS.layers),
     imageSize,
     patchSize,
     patches: side * side,
   };
 }
 
-/** An extent written as one number or as two equal ones. */
-export function readSquare(section: ConfigReader, key: string, fallback: number): number {
-  if (!Array.isArray(section.raw(key))) return section.size(key, fallback);
-  const [height, width] = section.sizes(key, 2);
+/** An extent of at most `most`, written as one number or as two equal ones. */
+export function readSquare(
+  section: ConfigReader,
+  key: string,
+  fallback: number,
+  most: number,
+): number {
+  if (!Array.isArray(section.raw(key))) return section.size(key, fallback, most);
+  const [height, width] = section.sizes(key, 2, most);
   if (height === undefined || height !== width) {
     throw section.refuse(key, "square pictures and patches are supported");
   }
@@ -72,7 +78,7 @@ export function readClip(
   const preNorm = lookup.has(`${prefix}pre_layrnorm.weight`) ? "pre_layrnorm" : "pre_layernorm";
   return {
     ...sizes,
-    normEps: section.number("layer_norm_eps", 1e-5),
+    normEps: section.within("layer_norm_eps", 0, 1, 1e-5),
     activation: readActivation(section, "hidden_act", "quick_gelu"),
     keepsClassToken: place.keepsClassToken,
     patchEmbedding: { weight: patchWeight(lookup, `${prefix}embeddings.patch_embedding`, sizes) },
@@ -110,7 +116,7 @@ export function readSiglip(
   const prefix = lookup.prefix(place.prefixes, "embeddings.patch_embedding.weight");
   return {
     ...sizes,
-    normEps: section.number("layer_norm_eps", 1e-6),
+    normEps: section.within("layer_norm_eps", 0, 1, 1e-6),
     activation: readActivation(section, "hidden_act", "gelu_pytorch_tanh"),
     keepsClassToken: false,
     patchEmbedding: patchConvolution(lookup, `${prefix}embeddings.patch_embedding`, sizes),
@@ -189,7 +195,7 @@ export function readInternVit(
   const normed = place.afterLast && !section.flag("use_mean_pooling", true);
   return {
     ...sizes,
-    normEps: section.number("layer_norm_eps", 1e-6),
+    normEps: section.within("layer_norm_eps", 0, 1, 1e-6),
     activation: readActivation(section, "hidden_act", "gelu"),
     keepsClassToken: false,
     patchEmbedding: patchConvolution(

@@ -1,4 +1,5 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { PAPER_FRAMES } from "../llava/llava.ts";
 import { readDecoder, readEndTokens } from "../shared/decoder.ts";
@@ -30,7 +31,7 @@ export function readSmolVlm(config: ConfigReader, folder: string, weights: Weigh
     layersRun: (layers) => layers,
     postNorm: true,
   });
-  const factor = config.size("scale_factor", 2);
+  const factor = config.size("scale_factor", 2, LIMITS.gridSide);
   if (patchSide(vision) % factor !== 0) {
     throw config.refuse(
       "scale_factor",
@@ -43,6 +44,7 @@ export function readSmolVlm(config: ConfigReader, folder: string, weights: Weigh
     modelType: config.text("model_type"),
     root: weights.root,
     tensors: weights.tensors,
+    notices: lookup.notices,
     vision,
     connector: {
       kind: "shuffle-linear",
@@ -57,7 +59,7 @@ export function readSmolVlm(config: ConfigReader, folder: string, weights: Weigh
     frameProcessor: "smolvlm",
     prompt: {
       template: "smolvlm",
-      videoTokenId: config.number("image_token_id", 128_257),
+      videoTokenId: config.id("image_token_id", 128_257),
       wording: { kind: "timed", around: "<fake_token_around_image>", lead: "<global-img>" },
     },
     endTokenIds: readEndTokens(config, 2),

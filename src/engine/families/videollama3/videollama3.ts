@@ -1,10 +1,11 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
+import { LIMITS } from "../../../common/limits.ts";
 import type { ChoiceWording, PromptSpec } from "../../../prompts/prompt-spec.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { PAPER_FRAMES } from "../llava/llava.ts";
 import { readActivation } from "../shared/activation.ts";
 import { readDecoder, readEndTokens } from "../shared/decoder.ts";
-import { axialRope } from "../shared/rope.ts";
+import { axialRope, MOST_THETA } from "../shared/rope.ts";
 import type { MergerSpec, NativeModelSpec, NativeVisionSpec } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
 import { clipLayer, readSquare } from "../shared/vision.ts";
@@ -67,6 +68,7 @@ export function readVideoLlama3(
     modelType,
     root: weights.root,
     tensors: weights.tensors,
+    notices: lookup.notices,
     vision,
     connector,
     frames: PAPER_FRAMES,
@@ -92,8 +94,8 @@ function checkPublished(config: ConfigReader): void {
 }
 
 function readTower(section: ConfigReader, lookup: TensorLookup, prefix: string): NativeVisionSpec {
-  const hiddenSize = section.size("hidden_size", 768);
-  const heads = section.size("num_attention_heads", 12);
+  const hiddenSize = section.size("hidden_size", 768, LIMITS.width);
+  const heads = section.size("num_attention_heads", 12, LIMITS.heads);
   const headDim = hiddenSize / heads;
   if (headDim % 4 !== 0) {
     throw section.refuse("num_attention_heads", `${hiddenSize} over it must be a multiple of 4`);
@@ -105,8 +107,8 @@ function readTower(section: ConfigReader, lookup: TensorLookup, prefix: string):
   if (rope.text("rope_type", "axial") !== "axial") {
     throw rope.refuse("rope_type", '"axial" is supported');
   }
-  const patchSize = readSquare(section, "patch_size", 16);
-  const inner = section.size("intermediate_size", 3072);
+  const patchSize = readSquare(section, "patch_size", 16, LIMITS.patchSide);
+  const inner = section.size("intermediate_size", 3072, LIMITS.inner);
   const patches = `${prefix}embeddings.patch_embedding`;
   return {
     hiddenSize,
@@ -114,24 +116,27 @@ function readTower(section: ConfigReader, lookup: TensorLookup, prefix: string):
     patchSize,
     patchFrames: 1,
     merge: MERGE,
-    normEps: section.number("layer_norm_eps", 1e-6),
+    normEps: section.within("layer_norm_eps", 0, 1, 1e-6),
     activation: readActivation(section, "hidden_act", "gelu_pytorch_tanh"),
-    rope: axialRope(headDim, rope.number("rope_theta", 10_000)),
+    rope: axialRope(headDim, rope.within("rope_theta", 1, MOST_THETA, 10_000)),
     patchEmbedding: {
       weight: lookup.tensor(`${patches}.weight`, [hiddenSize, 3, patchSize, patchSize]),
       bias: lookup.tensor(`${patches}.bias`, [hiddenSize]),
     },
-    layers: Array.from({ length: section.size("num_hidden_layers", 12) }, (_, i) => ({
-      ...clipLayer(lookup, `${prefix}encoder.layers.${i}.`, hiddenSize, inner),
-      windowed: false,
-    })),
+    layers: Array.from(
+      { length: section.size("num_hidden_layers", 12, LIMITS.layers) },
+      (_, i) => ({
+        ...clipLayer(lookup, `${prefix}encoder.layers.${i}.`, hiddenSize, inner),
+        windowed: false,
+      }),
+    ),
   };
 }
 
 function libraryPrompt(config: ConfigReader): PromptSpec {
   return {
     template: "chat",
-    videoTokenId: config.number("video_token_id", 151_656),
+    videoTokenId: config.id("video_token_id", 151_656),
     wording: { kind: "stamped", clock: "frame" },
     choice: CHOICE,
     chat: { placeholderNames: ["video_token"] },
@@ -145,7 +150,7 @@ function libraryPrompt(config: ConfigReader): PromptSpec {
 function publishedPrompt(config: ConfigReader): PromptSpec {
   return {
     template: "chat",
-    videoTokenId: config.number("image_token_index"),
+    videoTokenId: config.id("image_token_index"),
     wording: { kind: "stamped", clock: "span" },
     choice: CHOICE,
     chat: { placeholderNames: ["image_token"], videoKeys: { num_frames: 1 } },
