@@ -11,9 +11,14 @@ export interface Flag {
   /** Shown in the help after the flag's name. */
   readonly value?: string;
   readonly help: string;
+  /** The largest number that is taken; `MOST_USUAL` where it is not stated. */
+  readonly most?: number;
   /** Closed set of values, when there is one. */
   readonly oneOf?: readonly string[];
 }
+
+/** The largest number of a flag that states no closer one. */
+const MOST_USUAL = 1_000_000;
 
 export type Flags = Readonly<Record<string, Flag>>;
 
@@ -70,7 +75,13 @@ export class ParsedArguments {
   }
 
   #check(name: string): void {
-    const { kind, oneOf } = this.#flags[name] ?? { kind: "text" };
+    const {
+      kind,
+      oneOf,
+      most = MOST_USUAL,
+    }: Omit<Flag, "help"> = this.#flags[name] ?? {
+      kind: "text",
+    };
     const text = this.text(name);
     if (text === undefined) return;
     if (oneOf !== undefined && !oneOf.includes(text)) {
@@ -84,6 +95,7 @@ export class ParsedArguments {
     if (kind === "whole" && !Number.isInteger(value)) {
       throw new UsageError(`--${name} is "${text}"; a whole number is needed`);
     }
+    if (value > most) throw new UsageError(`--${name} is "${text}"; at most ${most} is taken`);
   }
 }
 

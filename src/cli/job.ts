@@ -28,10 +28,16 @@ export const ENGINE_FLAGS: Flags = {
     oneOf: PRECISIONS,
     help: "of products with the decoder's weights, where not on the CPU (auto)",
   },
-  threads: { kind: "whole", value: "N", help: "threads; 0 lets ONNX Runtime choose (0)" },
+  threads: {
+    kind: "whole",
+    value: "N",
+    most: 1024,
+    help: "threads; 0 lets ONNX Runtime choose (0)",
+  },
   "memory-budget": {
     kind: "number",
     value: "GB",
+    most: 4096,
     help: `memory beside the mapped weights (${DEFAULT_MEMORY_BUDGET_GB})`,
   },
 };
@@ -42,7 +48,12 @@ export const CLIP_FLAGS: Flags = {
   question: { kind: "text", value: "Q", help: "a question, instead of a prompt file" },
   option: { kind: "list", value: "A", help: "an option of it; once for each" },
   answer: { kind: "text", value: "A", help: "the right answer: an option's text or letter" },
-  frames: { kind: "whole", value: "N", help: "frames to sample; as the model says without it" },
+  frames: {
+    kind: "whole",
+    value: "N",
+    most: 4096,
+    help: "frames to sample; as the model says without it",
+  },
   start: { kind: "number", value: "S", help: "first second of the clip to look at" },
   end: { kind: "number", value: "S", help: "last second of the clip to look at" },
   order: {

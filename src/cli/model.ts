@@ -45,6 +45,7 @@ export const model: Command = {
           `${found.dtype}, ${millions(found.parameters)} parameters, ${megabytes(found.bytes)}`,
         ],
       ];
+      for (const notice of found.notices) rows.push(["notice", notice]);
       for (const [name, value] of rows) terminal.print(`${name.padEnd(11)} ${value}`);
     } finally {
       await client.dispose();

@@ -1,3 +1,4 @@
+import { LIMITS } from "../common/limits.ts";
 import type { EngineClient } from "../engine/service/client.ts";
 import { type RunEvent, type RunEventOf, WINDOW_STYLES } from "../protocol/events.ts";
 import { DEFAULT_RANDOM_SEED, PRESET_NAMES, parseLayerRange } from "../protocol/presets.ts";
@@ -18,7 +19,12 @@ const DEFAULT_WINDOW = 9;
 /** Flags of a knockout sweep. */
 export const SWEEP_FLAGS: Flags = {
   target: { kind: "text", oneOf: [...KNOCKOUT_TARGETS, "all"], help: "what is cut (all)" },
-  window: { kind: "whole", value: "W", help: `layers of the window (${DEFAULT_WINDOW})` },
+  window: {
+    kind: "whole",
+    value: "W",
+    most: LIMITS.layers,
+    help: `layers of the window (${DEFAULT_WINDOW})`,
+  },
   style: { kind: "text", oneOf: WINDOW_STYLES, help: "which layers around the centre (center)" },
   layers: { kind: "text", value: "A-B", help: "centres to try, counted from 1 (all)" },
 };
@@ -70,7 +76,12 @@ export const pathways: Command = {
   flags: {
     ...PATHWAY_FLAGS,
     ...FIND_FLAGS,
-    random: { kind: "whole", value: "SEED", help: "seed of the random control (0)" },
+    random: {
+      kind: "whole",
+      value: "SEED",
+      most: 0xffff_ffff,
+      help: "seed of the random control (0)",
+    },
     ...CLIP_FLAGS,
     ...OUTPUT_FLAGS,
   },

@@ -6,8 +6,8 @@ export const LIMITS = {
   /** Elements of a residual row, and of the row inside an MLP. */
   width: 131_072,
   inner: 1_000_000,
-  layers: 1_000,
-  heads: 4_096,
+  layers: 512,
+  heads: 1_024,
   headDim: 4_096,
   vocabulary: 4_000_000,
   /** Positions that a model was trained for. */
@@ -18,7 +18,7 @@ export const LIMITS = {
   /** Pixels of a prepared frame, or of all frames together where they share a bound. */
   pixels: 1_000_000_000,
   /** Frames of a clip. */
-  frames: 65_536,
+  frames: 16_384,
   /** Of a token grid: rows or columns, patches merged along a side, or a pooling's stride. */
   gridSide: 4_096,
 } as const;

@@ -1,6 +1,5 @@
 import { basename } from "node:path";
 import { InputError } from "../common/errors.ts";
-import { readChatTemplate } from "../prompts/chat.ts";
 import type { EventSink, RunEventOf } from "../protocol/events.ts";
 import type {
   AnalysisJob,
@@ -8,11 +7,11 @@ import type {
   ExperimentRequest,
   Observations,
 } from "../protocol/requests.ts";
-import { openTokenizer } from "../tokenizer/tokenizer.ts";
 import { prepareDecoder } from "../video/decoder-module.ts";
+import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { encodePicture } from "../video/pictures.ts";
-import { readFrameProcessor } from "../video/processor-file.ts";
 import type { RgbFrame } from "../video/types.ts";
+import { requireClipFits } from "./clip-memory.ts";
 import {
   forecastSearch,
   type PlannedSearch,
@@ -32,9 +31,11 @@ import type { CleanObserver } from "./experiments/observe.ts";
 import { planPathways } from "./experiments/pathways.ts";
 import { type ExperimentPlan, planPoints, type Subject } from "./experiments/plan.ts";
 import { type PlannedExperiment, runExperiments } from "./experiments/run.ts";
-import { readModelSpec } from "./families/registry.ts";
 import { isNative, type ModelSpec, tokenGrid, tokenSide } from "./families/shared/spec.ts";
+import { readModelFiles } from "./model-files.ts";
+import { modelNotices } from "./notices.ts";
 import {
+  type ClipShape,
   clipShape,
   type LoadedModel,
   type PreparedRun,
@@ -68,6 +69,8 @@ export interface ModelDescription {
   readonly frames: number;
   readonly token: TokenDescription;
   readonly visionLayers: number;
+  /** What the user should know of how the folder was read; empty as a rule. */
+  readonly notices: readonly string[];
   readonly supported: true;
 }
 
@@ -150,8 +153,8 @@ export class Engine {
    * @throws ModelError when it cannot be used.
    */
   async describe(folder: string): Promise<ModelDescription> {
-    const spec = await readModelSpec(folder);
-    return describeSpec(folder, spec, await describeToken(folder, spec));
+    const { spec, images } = await readModelFiles(folder);
+    return describeSpec(folder, spec, describeToken(spec, images));
   }
 
   /**
@@ -167,6 +170,7 @@ export class Engine {
     prepareDecoder();
     const model = await this.#load(job.model);
     sink({ type: "progress", phase: "open", done: 1, total: 1 });
+    await this.#requireFits(model, job);
     const prepared = await prepareRun(model, job, this.#cache, sink, signal);
     // Planned before anything is told, so that an impossible experiment fails at once.
     const observer = prepared.observer(job.observe);
@@ -179,6 +183,9 @@ export class Engine {
     const { providerNote } = model.open;
     if (providerNote !== undefined)
       sink({ type: "notice", level: "warning", message: providerNote });
+    for (const message of modelNotices(model.open.spec, prepared.length)) {
+      sink({ type: "notice", level: "warning", message });
+    }
     for (const message of prepared.remarks) sink({ type: "notice", level: "info", message });
     this.#prepared = prepared;
     const pictures = withPictures(sink, prepared.frames);
@@ -212,7 +219,7 @@ export class Engine {
    */
   async forecast(job: AnalysisJob): Promise<JobForecast> {
     const model = await this.#load(job.model);
-    const shape = await clipShape(model, job);
+    const shape = await this.#requireFits(model, job);
     const { subject } = preparePrompt(model, job, shape);
     const { planned, searches } = planAll(
       job.experiments.map((request, i) => ({ id: String(i), request })),
@@ -287,6 +294,13 @@ export class Engine {
     }
   }
 
+  /** @throws InputError when the job's clip alone does not fit the memory budget. */
+  async #requireFits(model: LoadedModel, job: AnalysisJob): Promise<ClipShape> {
+    const shape = await clipShape(model, job);
+    requireClipFits(model.open.spec, shape, this.#settings.memoryBudgetBytes);
+    return shape;
+  }
+
   #current(): { model: LoadedModel; prepared: PreparedRun } {
     if (this.#model === undefined || this.#prepared === undefined) {
       throw new InputError("no clip is analyzed yet; analyze one first");
@@ -297,16 +311,10 @@ export class Engine {
   async #load(folder: string): Promise<LoadedModel> {
     if (this.#model?.folder === folder) return this.#model;
     await this.release();
-    const spec = await readModelSpec(folder);
-    const [tokenizer, images, chatTemplate] = await Promise.all([
-      openTokenizer(folder),
-      readFrameProcessor(folder, spec.frameProcessor),
-      readChatTemplate(folder),
-    ]);
+    const { spec, ...files } = await readModelFiles(folder);
     const open = await OpenModel.open(spec, this.#settings);
     const identity = await visionIdentity(spec, `${open.provider} of ${RUNTIME}`);
-    const parts = { tokenizer, images, chatTemplate, dtype: dtypeOf(spec) };
-    this.#model = { folder, open, ...parts, visionIdentity: identity };
+    this.#model = { folder, open, ...files, dtype: dtypeOf(spec), visionIdentity: identity };
     return this.#model;
   }
 }
@@ -382,14 +390,15 @@ function describeSpec(folder: string, spec: ModelSpec, token: TokenDescription):
     frames: spec.frames,
     token,
     visionLayers: vision.layers.length,
+    notices: spec.notices,
     supported: true,
   };
 }
 
-async function describeToken(folder: string, spec: ModelSpec): Promise<TokenDescription> {
+function describeToken(spec: ModelSpec, images: ImageProcessorSpec): TokenDescription {
   if (isNative(spec)) {
-    const { vision, frameProcessor } = spec;
-    const changedOnly = leavesOut(spec, await readFrameProcessor(folder, frameProcessor));
+    const { vision } = spec;
+    const changedOnly = leavesOut(spec, images);
     const pixels = tokenSide(vision);
     return { kind: "native", pixels, frames: vision.patchFrames, changedOnly };
   }

@@ -20,6 +20,7 @@ import { type CleanObserver, massRequest } from "./experiments/observe.ts";
 import type { Subject } from "./experiments/plan.ts";
 import { randomSource } from "./experiments/random.ts";
 import type { PreparedPrompt } from "./experiments/run.ts";
+import { checkPictureFits } from "./families/shared/processor-fit.ts";
 import {
   isNative,
   type ModelSpec,
@@ -225,6 +226,7 @@ export async function prepareRun(
 
   const pixels = preprocess(frames, model.images);
   const [, , height, width] = pixels.shape;
+  checkPictureFits(model.folder, model.open.spec, { width, height });
   const kept = keptCells(model.open.spec, model.images, pixels);
   const shape = { frames: frames.length, picture: { width, height }, kept };
   const times = timesOf(sampled, clip, model.open.spec.prompt.wording);

@@ -91,6 +91,7 @@ serveEngine((settings) => ({
       frames: 1,
       token: { kind: "square", imageSize: 1, tokensPerFrame: 1 },
       visionLayers: 1,
+      notices: [],
       supported: true,
     };
   },

@@ -4,7 +4,7 @@ import { type Flags, flagHelp, ParsedArguments, UsageError } from "../../src/cli
 
 const FLAGS: Flags = {
   prompt: { kind: "text", value: "FILE", help: "a file" },
-  frames: { kind: "whole", value: "N", help: "frames" },
+  frames: { kind: "whole", value: "N", most: 4096, help: "frames" },
   start: { kind: "number", value: "S", help: "first second" },
   option: { kind: "list", value: "A", help: "an option" },
   style: { kind: "text", oneOf: ["center", "inverse"], help: "layers" },
@@ -51,6 +51,8 @@ test("what a flag cannot take is refused by its name and value", () => {
   assert.match(refusal("--frames", "many"), /--frames is "many"; a number/);
   assert.match(refusal("--frames="), /--frames is ""; a number/);
   assert.match(refusal("--start=-1"), /--start is "-1"; a number of 0 or more/);
+  assert.match(refusal("--frames", "4000000000"), /--frames is "4000000000"; at most 4096/);
+  assert.match(refusal("--start", "1e300"), /at most 1000000 is taken/);
   assert.match(refusal("--start", "Infinity"), /--start is "Infinity"/);
 });
 

@@ -66,9 +66,9 @@ describe("reading a LLaVA-family checkpoint", () => {
   });
 
   test("an unknown rope scaling is refused", async () => {
-    const scaling = { rope_type: "yarn", factor: 4 };
+    const scaling = { rope_type: "proportional", factor: 4 };
     editConfig(folder, (config) => withSection(config, "text_config", { rope_scaling: scaling }));
-    await refused("rope_scaling.rope_type", "yarn");
+    await refused("rope_scaling.rope_type", "proportional");
   });
 
   test("heads that are not a multiple of the key heads are refused", async () => {

@@ -53,8 +53,8 @@ describe("reading a Qwen2.5-VL checkpoint", () => {
   test("rotations that it cannot have are refused with key and value", async () => {
     const rope = (rope_scaling: unknown) =>
       editConfig(folder, (config) => ({ ...config, rope_scaling }));
-    rope({ type: "yarn", factor: 4 });
-    await refused("rope_scaling.type", "yarn");
+    rope({ type: "ntk", factor: 4 });
+    await refused("rope_scaling.type", "ntk");
     rope({ type: "mrope", mrope_section: [16, 24, 24] });
     await refused("rope_scaling.mrope_section", "[16,24,24]", "6 in all");
     rope({ type: "mrope", mrope_section: [3, 1, 2] });

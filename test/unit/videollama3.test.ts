@@ -249,6 +249,6 @@ describe("a run on still images", () => {
     const other = join(root, "other");
     cpSync(PUBLISHED, other, { recursive: true });
     writeFileSync(join(other, "preprocessor_config.json"), JSON.stringify({ patch_size: 3 }));
-    await assert.rejects(run(other), /no whole tokens of 8 x 8/);
+    await assert.rejects(run(other), /tokens of 6, but the model into 4 and 8/);
   });
 });

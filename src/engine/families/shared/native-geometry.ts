@@ -46,15 +46,17 @@ export interface WindowGeometry {
 }
 
 /**
- * Windows of `side` tokens a side, from the picture's upper left corner; those at its right and
+ * Windows of `window` tokens a side, from the picture's upper left corner; those at its right and
  * lower edge may be cut off.
  */
 export function windowGeometry(
   { merge }: NativeVisionSpec,
-  side: number,
+  window: number,
   grid: PoolingSpec,
 ): WindowGeometry {
   const square = merge * merge;
+  // A window wider than the picture is no larger than it.
+  const side = Math.min(window, Math.max(grid.rows, grid.columns));
   const size = side * side * square;
   const across = Math.ceil(grid.columns / side);
   const windows = Math.ceil(grid.rows / side) * across;

@@ -22,9 +22,9 @@ const MOST_FACTOR = 1e6;
  * `rope_theta` with `rope_scaling`, or the newer `rope_parameters`; where a file has both, transformers
  * reads `rope_scaling`.
  *
- * "longrope" (Phi-3's older files call it "su") divides each frequency by a factor of one of two
- * lists, by whether the prompt is longer than the model was first trained for (LongRoPE,
- * arXiv 2402.13753).
+ * Beside YaRN (below), two scalings follow the prompt's length: "longrope" divides each frequency by a
+ * factor of one of two lists, by whether the prompt is longer than the model was first trained for
+ * (LongRoPE, arXiv 2402.13753); "dynamic" raises the base for prompts beyond the trained length.
  *
  * @throws ModelError for a scaling that is not supported, naming it.
  */
@@ -43,38 +43,99 @@ export function readRope(text: ConfigReader, headDim: number, defaults: RopeDefa
       );
     }
   }
-  const inverseFrequencies = Float64Array.from(
-    { length: headDim / 2 },
-    (_, i) => 1 / theta ** ((2 * i) / headDim),
-  );
-  const kind = scaling.has("rope_type")
-    ? scaling.text("rope_type")
-    : scaling.text("type", "default");
-  const refused = (supported: string) =>
-    scaling.refuse(scaling.has("rope_type") ? "rope_type" : "type", `${supported} are supported`);
-  if (placed) {
-    if (kind !== "default" && kind !== "mrope") throw refused("default and mrope");
-    return { inverseFrequencies, axes: readAxes(scaling, headDim), attentionScaling: 1 };
-  }
-  switch (kind) {
+  const plain = plainFrequencies(theta, headDim);
+  const scaled = scaledRope(plain, { text, scaling, defaults, theta });
+  return placed ? { ...scaled, axes: readAxes(scaling, headDim) } : scaled;
+}
+
+/** 1 / theta^(2i / dim) */
+function plainFrequencies(theta: number, headDim: number): Float64Array {
+  return Float64Array.from({ length: headDim / 2 }, (_, i) => 1 / theta ** ((2 * i) / headDim));
+}
+
+/** What a scaling is read from. */
+interface Scaling {
+  readonly text: ConfigReader;
+  readonly scaling: ConfigReader;
+  readonly defaults: RopeDefaults;
+  readonly theta: number;
+}
+
+const KINDS = ["default", "linear", "dynamic", "yarn", "llama3", "longrope"] as const;
+
+function readKind({ scaling, defaults }: Scaling): (typeof KINDS)[number] {
+  const key = scaling.has("rope_type") ? "rope_type" : "type";
+  const named = scaling.text(key, "default");
+  // M-RoPE's axes are no scaling; Phi-3's older files have other names for its own.
+  if (defaults.placed === true && named === "mrope") return "default";
+  if (defaults.trained !== undefined && ["su", "yarn"].includes(named)) return "longrope";
+  const kind = KINDS.find((known) => known === named);
+  if (kind === undefined) throw scaling.refuse(key, `supported are ${KINDS.join(", ")}`);
+  return kind;
+}
+
+function scaledRope(plain: Float64Array, from: Scaling): RopeSpec {
+  const { text, scaling, defaults, theta } = from;
+  switch (readKind(from)) {
     case "default":
-      break;
+      return { inverseFrequencies: plain, attentionScaling: 1 };
     case "linear": {
       const factor = readFactor(scaling);
-      for (let i = 0; i < inverseFrequencies.length; i++)
-        inverseFrequencies[i] = (inverseFrequencies[i] ?? 0) / factor;
-      break;
+      return { inverseFrequencies: plain.map((each) => each / factor), attentionScaling: 1 };
     }
-    case "llama3":
-      scaleLlama3(inverseFrequencies, scaling, trainedContext(text, scaling, defaults));
-      break;
+    case "dynamic": {
+      const beyond = text.size("max_position_embeddings", defaults.context, LIMITS.positions);
+      const dynamic = { beyond, factor: readFactor(scaling), theta };
+      return { inverseFrequencies: plain, attentionScaling: 1, dynamic };
+    }
+    case "yarn":
+      return yarn(plain, from);
+    case "llama3": {
+      const context = trainedContext(text, scaling, defaults);
+      return {
+        inverseFrequencies: scaleLlama3(plain, scaling, context),
+        attentionScaling: 1,
+      };
+    }
     case "longrope":
-    case "su":
-      return longRope(inverseFrequencies, text, scaling, defaults);
-    default:
-      throw refused("default, linear, llama3 and longrope");
+      return longRope(plain, text, scaling, defaults);
   }
-  return { inverseFrequencies, attentionScaling: 1 };
+}
+
+/**
+ * YaRN (arXiv 2309.00071): frequencies that turn often within the trained context are kept, those that
+ * turn less than once are divided by the factor, with a ramp between; scores are scaled besides.
+ */
+function yarn(plain: Float64Array, { text, scaling, defaults, theta }: Scaling): RopeSpec {
+  const context = trainedContext(text, scaling, defaults);
+  const present = text.size("max_position_embeddings", defaults.context, LIMITS.positions);
+  const factor = readFactor(scaling, "factor", present / context);
+  const dim = plain.length * 2;
+  const turning = (turns: number) =>
+    (dim * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  // A stated 0 stands for the usual number, as in the library.
+  const turns = (key: string, usual: number) => scaling.within(key, 0, MOST_FACTOR, usual) || usual;
+  const whole = scaling.flag("truncate", true);
+  const from = turning(turns("beta_fast", 32));
+  const to = turning(turns("beta_slow", 1));
+  const low = Math.max(whole ? Math.floor(from) : from, 0);
+  const high = Math.min(whole ? Math.ceil(to) : to, dim - 1);
+  const width = low === high ? 0.001 : high - low;
+  const inverseFrequencies = plain.map((frequency, i) => {
+    const ramp = Math.min(1, Math.max(0, (i - low) / width));
+    return (frequency / factor) * ramp + frequency * (1 - ramp);
+  });
+  return { inverseFrequencies, attentionScaling: yarnAttention(scaling, factor) };
+}
+
+/** YaRN's factor on cos and sin: as stated, or by the lengths' factor. */
+function yarnAttention(scaling: ConfigReader, factor: number): number {
+  if (scaling.has("attention_factor")) return readFactor(scaling, "attention_factor");
+  const scale = (weight: number) => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1);
+  const [weight, all] = ["mscale", "mscale_all_dim"].map((key) =>
+    scaling.within(key, 0, MOST_FACTOR, 0),
+  ) as [number, number];
+  return weight > 0 && all > 0 ? scale(weight) / scale(all) : scale(1);
 }
 
 /** M-RoPE in blocks: so many frequencies by time, row and column in turn, then from the start. */
@@ -139,20 +200,17 @@ function longRope(
 }
 
 /** Llama 3.1's rule: long wavelengths are divided by the factor, short ones kept, a ramp between. */
-function scaleLlama3(frequencies: Float64Array, scaling: ConfigReader, context: number): void {
+function scaleLlama3(plain: Float64Array, scaling: ConfigReader, context: number): Float64Array {
   const factor = readFactor(scaling);
   const low = readFactor(scaling, "low_freq_factor");
   const high = readFactor(scaling, "high_freq_factor");
   if (high <= low) throw scaling.refuse("high_freq_factor", `more than low_freq_factor is needed`);
-  frequencies.forEach((frequency, i) => {
+  return plain.map((frequency) => {
     const wavelength = (2 * Math.PI) / frequency;
-    if (wavelength < context / high) return;
-    if (wavelength > context / low) {
-      frequencies[i] = frequency / factor;
-      return;
-    }
+    if (wavelength < context / high) return frequency;
+    if (wavelength > context / low) return frequency / factor;
     const smooth = (context / wavelength - low) / (high - low);
-    frequencies[i] = ((1 - smooth) * frequency) / factor + smooth * frequency;
+    return ((1 - smooth) * frequency) / factor + smooth * frequency;
   });
 }
 
@@ -174,10 +232,18 @@ export function axialRope(headDim: number, theta: number): RopeSpec {
 /** Where rows stand, for each axis that positions have: [axes][rows]. */
 export type Positions = readonly ArrayLike<number>[];
 
-/** The frequencies for these positions: of two sets, the last position says which. */
-function frequenciesFor({ inverseFrequencies, long }: RopeSpec, positions: Positions) {
-  if (long === undefined) return inverseFrequencies;
-  return nextPosition(0, positions) > long.beyond ? long.inverseFrequencies : inverseFrequencies;
+/** The frequencies for these positions, where a scaling follows how far they reach. */
+function frequenciesFor({ inverseFrequencies, long, dynamic }: RopeSpec, positions: Positions) {
+  if (long === undefined && dynamic === undefined) return inverseFrequencies;
+  const reach = nextPosition(0, positions);
+  if (long !== undefined && reach > long.beyond) return long.inverseFrequencies;
+  if (dynamic === undefined || reach <= dynamic.beyond) return inverseFrequencies;
+  // In steps of 32-bit floats, as the library computes it.
+  const { beyond, factor, theta } = dynamic;
+  const dim = inverseFrequencies.length * 2;
+  const stretch = Math.fround(Math.fround(Math.fround(factor * reach) / beyond) - (factor - 1));
+  const base = Math.fround(theta * Math.fround(stretch ** (dim / (dim - 2))));
+  return inverseFrequencies.map((_, i) => 1 / Math.fround(base ** Math.fround((2 * i) / dim)));
 }
 
 /**

@@ -191,6 +191,8 @@ export interface RopeSpec {
   readonly attentionScaling: number;
   /** Other frequencies for prompts of more than `beyond` positions. */
   readonly long?: { readonly beyond: number; readonly inverseFrequencies: Float64Array };
+  /** "dynamic": for prompts of more than `beyond` positions the base `theta` grows with their number. */
+  readonly dynamic?: { readonly beyond: number; readonly factor: number; readonly theta: number };
 }
 
 /** A Llama-style decoder: RMSNorm, rotary positions, grouped-query attention, gated MLP. */
