@@ -1,5 +1,5 @@
 // Builds what ships: dist/extension.js (VS Code loads it), dist/engine.js (the engine's process),
-// dist/cli.js (the command line) and dist/webview.js with dist/webview.css (the panel).
+// dist/reader.js (the processes that read foreign files), dist/cli.js (the command line) and dist/webview.js with dist/webview.css (the panel).
 // Flags: --production (minified, no source maps), --watch.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -40,6 +40,7 @@ export const NODE_BUNDLE = {
 const BUNDLES = [
   { ...NODE_BUNDLE, entryPoints: { extension: "src/host/extension.ts" } },
   { ...NODE_BUNDLE, entryPoints: { engine: "src/engine/service/main.ts" } },
+  { ...NODE_BUNDLE, entryPoints: { reader: "src/host/reader/main.ts" } },
   { ...NODE_BUNDLE, entryPoints: { cli: "src/cli/main.ts" } },
   {
     ...COMMON,

@@ -4,6 +4,7 @@ import { AnalysisCommands } from "./commands/analysis-commands.ts";
 import { ModelDownloads } from "./commands/download-model.ts";
 import { registerCommands } from "./commands/register.ts";
 import { RunCommands } from "./commands/run-commands.ts";
+import { Consent } from "./engine/consent.ts";
 import { Experimenter } from "./engine/experimenter.ts";
 import { tellFailure } from "./engine/failures.ts";
 import { EngineProcess } from "./engine/process.ts";
@@ -15,12 +16,14 @@ import { FlowPanels } from "./panel/panels.ts";
 import { watchImageFolders } from "./prompts/image-folders.ts";
 import { PromptFiles } from "./prompts/prompt-files.ts";
 import { QuestionSource } from "./prompts/questions.ts";
+import { ReaderProcesses } from "./reader/reader.ts";
 import { RunLibrary } from "./runs/library.ts";
 import { openRunLog } from "./runs/log.ts";
 import { Sessions } from "./runs/sessions.ts";
 import { EngineStatus } from "./status.ts";
 import { ModelsView } from "./views/models-view.ts";
 import { RunsView } from "./views/runs-view.ts";
+import { confirm } from "./window.ts";
 
 /** Puts the extension together; nothing is opened before it is asked for. */
 export function activate(context: vscode.ExtensionContext): void {
@@ -28,10 +31,11 @@ export function activate(context: vscode.ExtensionContext): void {
   const storage = vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "runs");
   const log = vscode.window.createOutputChannel("Flowprobe Engine", { log: true });
   const status = new EngineStatus();
-  const models = new Models(extensionUri);
-  const sessions = new Sessions();
-  const library = new RunLibrary(storage);
-  const questions = new QuestionSource();
+  const reader = new ReaderProcesses((line) => log.info(`reader: ${line}`));
+  const models = new Models(extensionUri, reader);
+  const sessions = new Sessions(reader);
+  const library = new RunLibrary(storage, reader);
+  const questions = new QuestionSource(reader);
   const engine = new EngineProcess(log, context.globalStorageUri);
 
   const experimenter: Experimenter = new Experimenter(engine, {
@@ -45,7 +49,8 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const showLog = () => log.show();
   const tell = (line: string) => log.info(line);
-  const services = { extensionUri, engine: experimenter, showLog, log: tell };
+  const consent = new Consent({ isTrusted: () => vscode.workspace.isTrusted, confirm });
+  const services = { extensionUri, engine: experimenter, consent, showLog, log: tell };
   const panels = new FlowPanels(sessions, services);
   const comparisons = new ComparePanels(sessions, services);
   const analyses = new Analyses({
@@ -57,12 +62,15 @@ export function activate(context: vscode.ExtensionContext): void {
     storage,
     log: tell,
   });
-  const analysis = new AnalysisCommands({ analyses, experimenter, models, panels, questions });
+  const analysis = new AnalysisCommands({
+    ...{ analyses, experimenter, consent, models, panels, questions },
+  });
   const runs = new RunCommands({ library, sessions, panels, comparisons, extensionUri });
 
   context.subscriptions.push(
     log,
     status,
+    reader,
     models,
     library,
     engine,
@@ -70,7 +78,7 @@ export function activate(context: vscode.ExtensionContext): void {
     comparisons.register(),
     watchImageFolders(),
     warmStart(engine, models, log),
-    new PromptFiles(),
+    new PromptFiles(reader),
     vscode.window.registerTreeDataProvider(VIEWS.models, new ModelsView(models)),
     vscode.window.createTreeView(VIEWS.runs, {
       treeDataProvider: new RunsView(library),
@@ -81,7 +89,7 @@ export function activate(context: vscode.ExtensionContext): void {
       analyses,
       runs,
       models,
-      downloads: new ModelDownloads(models, context.secrets),
+      downloads: new ModelDownloads(models, context.secrets, reader),
       library,
       experimenter,
       questions,

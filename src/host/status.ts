@@ -2,19 +2,12 @@ import * as vscode from "vscode";
 import { formatSeconds } from "../common/format-size.ts";
 import type { Experimenter } from "./engine/experimenter.ts";
 import { COMMANDS, CONTEXTS } from "./ids.ts";
+import { StatusItem } from "./window.ts";
 
 /** The status bar item of the engine: there while something runs, a click cancels it. */
 export class EngineStatus implements vscode.Disposable {
-  readonly #item = vscode.window.createStatusBarItem(
-    "flowprobe.engine",
-    vscode.StatusBarAlignment.Left,
-  );
+  readonly #item = new StatusItem("flowprobe.engine", "Flowprobe Engine", COMMANDS.cancel);
   #busy = false;
-
-  constructor() {
-    this.#item.name = "Flowprobe Engine";
-    this.#item.command = COMMANDS.cancel;
-  }
 
   update(experimenter: Experimenter): void {
     const { running, waiting } = experimenter;
@@ -35,12 +28,10 @@ export class EngineStatus implements vscode.Disposable {
     const more = waiting > 0 ? ` (+${waiting})` : "";
     const text = `Flowprobe: ${progress?.phase ?? "starting"}${share}${more}`;
     const left = progress?.secondsLeft;
-    this.#item.text = `$(loading~spin) ${text}`;
-    this.#item.tooltip =
+    const tooltip =
       `${session.title}${left === undefined ? "" : `\nabout ${formatSeconds(left)} left`}` +
       "\nClick to cancel";
-    this.#item.accessibilityInformation = { label: `${text}. Activate to cancel.` };
-    this.#item.show();
+    this.#item.show("loading~spin", text, tooltip, `${text}. Activate to cancel.`);
   }
 
   dispose(): void {

@@ -3,6 +3,7 @@ import { basename, dirname, join, parse, resolve } from "node:path";
 import { InputError } from "../common/errors.ts";
 import { decodeText, TextDecodingError } from "../common/text.ts";
 import type { ClipQuestion } from "../protocol/prompt-item.ts";
+import { PROMPT_FILE_ENDINGS } from "./names.ts";
 import { type ParsedPromptFile, parsePromptFile } from "./parse.ts";
 import { LineMap, type PromptProblem, type SourceRange } from "./problems.ts";
 import { isSameFile, realPath } from "./same-file.ts";
@@ -10,8 +11,6 @@ import { VideoFinder } from "./videos.ts";
 
 /** The published lists have some hundred kilobytes; more is another kind of file. */
 export const MAX_PROMPT_FILE_BYTES = 8 * 1024 * 1024;
-/** Endings of our own prompt files, in the order in which they are looked for. */
-export const PROMPT_FILE_ENDINGS: readonly string[] = [".vqa.yaml", ".vqa.yml", ".vqa.json"];
 /** Prompt files of a folder that are opened to find one that mentions a clip. */
 const MAX_FILES_LOOKED_INTO = 200;
 /** Problems listed in one message. */
@@ -40,7 +39,8 @@ export async function loadPromptFile(
   path: string,
   options: { readonly needVideos?: boolean; readonly note?: (message: string) => void } = {},
 ): Promise<LoadedQuestion[]> {
-  const { questions, problems } = await checkPromptFile(path, await readPromptText(path));
+  const text = await readPromptText(path);
+  const { questions, problems } = await checkPromptFile(path, text, { mayReachOut: true });
   const errors = problems.filter(
     ({ kind, severity }) =>
       severity === "error" && (kind !== "video-missing" || options.needVideos !== false),
@@ -55,13 +55,16 @@ export async function loadPromptFile(
  * Checks a prompt file's text as the editor has it, its clips included: what diagnostics show.
  *
  * @param path where the file is (or will be): clips are looked for from there.
+ * @param options.mayReachOut whether clips on other computers are looked for: not for a file that was
+ *   merely opened. They count as found then.
  */
 export async function checkPromptFile(
   path: string,
   text: string,
+  options: { readonly mayReachOut?: boolean } = {},
 ): Promise<{ questions: LoadedQuestion[]; problems: PromptProblem[] }> {
   const parsed = parsePromptFile(text, path);
-  const questions = await withVideos(parsed, path);
+  const questions = await withVideos(parsed, path, options.mayReachOut === true);
   const missing = questions.flatMap((question, i): PromptProblem[] => {
     const range = parsed.questions[i]?.videoRange;
     const message = question.videoProblem;
@@ -91,8 +94,12 @@ async function lostCharacters(path: string, text: string): Promise<PromptProblem
   return [{ kind: "lost-character", severity, message, range }];
 }
 
-async function withVideos(parsed: ParsedPromptFile, path: string): Promise<LoadedQuestion[]> {
-  const finder = new VideoFinder(path, parsed.benchmark);
+async function withVideos(
+  parsed: ParsedPromptFile,
+  path: string,
+  mayReachOut: boolean,
+): Promise<LoadedQuestion[]> {
+  const finder = new VideoFinder(path, parsed.benchmark, mayReachOut);
   const questions: LoadedQuestion[] = [];
   for (const { item, range } of parsed.questions) {
     const { path: videoPath, found: videoFound, problem } = await finder.find(item.video);

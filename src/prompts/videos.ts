@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, parse, relative, resolve } from "node:path";
+import { leavesForNetwork } from "../common/network-path.ts";
 import { MVBENCH_FOLDERS, mvbenchFolder } from "./mvbench.ts";
 
 /** Folders of a benchmark's clips that are looked into; the published layouts have about twenty. */
@@ -39,9 +40,12 @@ export class VideoFinder {
   readonly #folder: string;
   readonly #stem: string;
   readonly #benchmark: boolean;
+  readonly #mayReachOut: boolean;
   #clipFolders: Promise<ClipFolders> | undefined;
 
-  constructor(promptFile: string, benchmark: boolean) {
+  /** @param mayReachOut whether a path on another computer may be looked at: see `leavesForNetwork`. */
+  constructor(promptFile: string, benchmark: boolean, mayReachOut = true) {
+    this.#mayReachOut = mayReachOut;
     this.#folder = dirname(resolve(promptFile));
     this.#stem = parse(promptFile).name;
     this.#benchmark = benchmark;
@@ -49,6 +53,8 @@ export class VideoFinder {
 
   async find(video: string): Promise<FoundVideo> {
     const path = isAbsolute(video) ? video : join(this.#folder, video);
+    // Taken as it stands: whoever analyzes it, asks for it.
+    if (!this.#mayReachOut && leavesForNetwork(path, this.#folder)) return { path, found: true };
     if (await exists(path)) return { path, found: true };
     if (!this.#benchmark || isAbsolute(video)) return { path, found: false };
     this.#clipFolders ??= clipFolders(join(this.#folder, "..", "video"), this.#stem);

@@ -6,8 +6,7 @@ import { RunCheck } from "./check.ts";
 import { decodeEvent, newerVersion } from "./codec.ts";
 import { splitLines } from "./lines.ts";
 
-/** Suffix of run files. */
-export const RUN_FILE_SUFFIX = ".flow.jsonl";
+export { RUN_FILE_SUFFIX } from "./names.ts";
 
 /**
  * Longest line that is read, in bytes: far above any event of ours (attention rows of every head of a
@@ -69,24 +68,36 @@ export async function* readEvents(
 }
 
 /**
+ * Reads a run file's events one after another; what could not be read is added to `problems`.
+ *
+ * @throws InputError when it cannot be read, or holds no run; then at its end.
+ */
+export async function* readRunEvents(path: string, problems: string[]): AsyncGenerator<RunEvent> {
+  let started = false;
+  let more = 0;
+  for await (const found of readEvents(path)) {
+    if (found.kind === "event") {
+      started ||= found.event.type === "run.started";
+      yield found.event;
+    } else if (problems.length < MAX_PROBLEMS) {
+      problems.push(`line ${found.line} ${found.message}`);
+    } else more++;
+  }
+  if (more > 0) problems.push(`${more} further lines could not be read`);
+  if (started) return;
+  const why = problems[0] === undefined ? "it has no event that starts a run" : problems[0];
+  throw new InputError(`${path}: not a Flowprobe run: ${why}`);
+}
+
+/**
  * Reads a whole run file.
  *
  * @throws InputError when it cannot be read, or holds no run.
  */
 export async function readRunFile(path: string): Promise<ReadRun> {
-  const events: RunEvent[] = [];
   const problems: string[] = [];
-  let more = 0;
-  for await (const found of readEvents(path)) {
-    if (found.kind === "event") events.push(found.event);
-    else if (problems.length < MAX_PROBLEMS) problems.push(`line ${found.line} ${found.message}`);
-    else more++;
-  }
-  if (more > 0) problems.push(`${more} further lines could not be read`);
-  if (!events.some(({ type }) => type === "run.started")) {
-    const why = problems[0] === undefined ? "it has no event that starts a run" : problems[0];
-    throw new InputError(`${path}: not a Flowprobe run: ${why}`);
-  }
+  const events: RunEvent[] = [];
+  for await (const event of readRunEvents(path, problems)) events.push(event);
   return { events, problems };
 }
 

@@ -1,5 +1,7 @@
 import { basename, extname, join } from "node:path";
-import { RUN_FILE_SUFFIX } from "./file.ts";
+
+/** Suffix of run files. */
+export const RUN_FILE_SUFFIX = ".flow.jsonl";
 
 /** Longest part of a file name that comes from a clip's or a question's name. */
 const MAX_PART = 80;
@@ -15,6 +17,11 @@ export function timeStamp(now: Date): string {
   const digits = (value: number) => String(value).padStart(2, "0");
   const day = `${now.getFullYear()}${digits(now.getMonth() + 1)}${digits(now.getDate())}`;
   return `${day}-${digits(now.getHours())}${digits(now.getMinutes())}${digits(now.getSeconds())}`;
+}
+
+/** Title of a run: its file's name without the suffix. */
+export function runTitle(file: string): string {
+  return basename(file, RUN_FILE_SUFFIX);
 }
 
 /** A run's title without the time that titles of new runs end with. */

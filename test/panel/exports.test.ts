@@ -171,6 +171,29 @@ test("one exported HTML file shows the whole panel without an editor or a networ
   await safe.close();
 });
 
+test("an exported page's policy lets only its own script run", async () => {
+  const { script, style } = await bundle();
+  const html = standaloneHtml({ title: "A run", script, style, events });
+  const policy = /Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1] ?? "";
+  assert.match(policy, /script-src 'sha256-[^']{44}';/);
+  assert.doesNotMatch(policy, /nonce|unsafe/);
+  // What a hole in the page could bring in, with whatever the policy of an export states.
+  const added = "<script>window.added = 1</script><style>body { --added: 1 }</style>";
+  browser.pages.set("/added.html", html.replace("</body>", `${added}</body>`));
+  const exported = await browser.open({ unthemed: true }, "/added.html");
+  await exported.locator("#view-answer .legend li").first().waitFor();
+  assert.equal(await exported.evaluate(() => "added" in window), false);
+  const value = await exported.evaluate(() =>
+    getComputedStyle(document.body).getPropertyValue("--added"),
+  );
+  assert.equal(value, "");
+  await exported.close();
+  // The browser says that it kept both out; nothing else was.
+  const refused = browser.errors.splice(0);
+  assert.equal(refused.length, 2);
+  for (const message of refused) assert.match(message, /Content Security Policy/);
+});
+
 /** As `tableOf`, in a page without the fake host. */
 async function tableInExport(exported: Page, view: string): Promise<string[][]> {
   await exported.locator(`#view-${view}`).scrollIntoViewIfNeeded();

@@ -37,3 +37,25 @@ test("the extension holds the schema library's messages in one language only", a
     ["en.js"],
   );
 });
+
+test("the extension holds no reader of foreign files; its reader processes do", async () => {
+  const readers = [
+    "src/common/config-reader.ts",
+    "src/engine/families/registry.ts",
+    "src/engine/checkpoint/safetensors.ts",
+    "src/hub/client.ts",
+    "src/hub/plan.ts",
+    "src/hub/cache.ts",
+    "src/prompts/parse.ts",
+    "src/host/models/catalog.ts",
+    "src/host/runs/summary.ts",
+  ];
+  const foreign = /^src\/(engine\/(families|checkpoint)|video|tokenizer)\/|^src\/common\/config/;
+  const extension = await partsOf("src/host/extension.ts");
+  assert.deepEqual(
+    extension.filter((path) => readers.includes(path) || foreign.test(path)),
+    [],
+  );
+  const reader = await partsOf("src/host/reader/main.ts");
+  for (const path of readers) assert.ok(reader.includes(path), path);
+});

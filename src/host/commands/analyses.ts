@@ -14,6 +14,7 @@ import type { RunSession } from "../runs/session.ts";
 import type { Sessions } from "../runs/sessions.ts";
 import { Timeline } from "../runs/timeline.ts";
 import { readSettings } from "../settings.ts";
+import { confirm } from "../window.ts";
 
 /** Above these a run is worth a question before it starts. */
 const LONG_SECONDS = 120;
@@ -108,12 +109,10 @@ export class Analyses {
     const { seconds, bytes } = forecast;
     if (seconds <= LONG_SECONDS && bytes <= budget) return true;
     const over = bytes > budget ? `, more than the memory budget of ${formatBytes(budget)}` : "";
-    const answer = await vscode.window.showWarningMessage(
+    return confirm(
       `Analyzing ${basename(job.clip.path)} will take about ${formatSeconds(seconds)} and ` +
         `${formatBytes(bytes)} of memory${over}.`,
-      { modal: true },
       "Start",
     );
-    return answer === "Start";
   }
 }

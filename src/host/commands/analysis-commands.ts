@@ -2,15 +2,16 @@ import * as vscode from "vscode";
 import type { PanelView } from "../../protocol/panel.ts";
 import type { PromptItem } from "../../protocol/prompt-item.ts";
 import type { ClipSource, ExperimentRequest } from "../../protocol/requests.ts";
+import type { Consent } from "../engine/consent.ts";
 import type { Experimenter } from "../engine/experimenter.ts";
 import { paperPathways, paperSweep } from "../engine/jobs.ts";
-import { describeModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
 import type { FlowPanels } from "../panel/panels.ts";
 import type { QuestionSource } from "../prompts/questions.ts";
 import type { RunSession } from "../runs/session.ts";
 import { Timeline } from "../runs/timeline.ts";
 import { readSettings } from "../settings.ts";
+import { ask, pick } from "../window.ts";
 import type { Analyses, Subject } from "./analyses.ts";
 import { askQuestion } from "./ask.ts";
 import { activeTabFile, clipFor } from "./clip.ts";
@@ -43,6 +44,7 @@ export class AnalysisCommands {
     private readonly parts: {
       readonly analyses: Analyses;
       readonly experimenter: Experimenter;
+      readonly consent: Consent;
       readonly models: Models;
       readonly panels: FlowPanels;
       readonly questions: QuestionSource;
@@ -69,7 +71,7 @@ export class AnalysisCommands {
   async counterfactual(clicked: unknown): Promise<void> {
     const subject = await this.#subjectOf(clicked);
     if (subject === undefined) return;
-    const picked = await vscode.window.showQuickPick(ORDERS, {
+    const picked = await pick(ORDERS, {
       title: "Analyze a counterfactual clip",
       placeHolder: "Order of the sampled frames",
     });
@@ -119,6 +121,7 @@ export class AnalysisCommands {
     }
     const request = await ASK_PARAMETERS[command]({ prompt, layers, window });
     if (request === undefined) return;
+    await this.parts.consent.require(session);
     this.parts.panels.show(session, VIEW_OF[request.kind]);
     await this.parts.experimenter.submit(session, { kind: "experiment", request });
   }
@@ -146,7 +149,7 @@ export class AnalysisCommands {
 
   async #layers(): Promise<number | undefined> {
     const { folder } = this.parts.models.chosen();
-    const { support } = await describeModel("", folder, "added");
+    const { support } = await this.parts.models.describe("", folder, "added");
     if (support.ok) return support.layers;
     throw new Error(support.why);
   }
@@ -158,7 +161,7 @@ async function pickQuestion(subjects: readonly Subject[]): Promise<Subject | und
     description: subject.prompt.id ?? "",
     subject,
   }));
-  const picked = await vscode.window.showQuickPick(items, { placeHolder: "Question to analyze" });
+  const picked = await pick(items, { placeHolder: "Question to analyze" });
   return picked?.subject;
 }
 
@@ -168,12 +171,12 @@ async function withKeywords(
   prompt: PromptItem,
 ): Promise<PromptItem | undefined> {
   if (command !== "keyword" || prompt.keywords.length > 0) return prompt;
-  const typed = await vscode.window.showInputBox({
+  const typed = await ask({
     title: "Keyword knockout",
     prompt: "Words of the question to cut, with spaces between them",
     value: prompt.question,
-    ignoreFocusOut: true,
-    validateInput: (text) => (text.trim() === "" ? "A word is needed" : undefined),
+    stay: true,
+    problem: (text) => (text.trim() === "" ? "A word is needed" : undefined),
   });
   const keywords = typed?.split(/\s+/).filter((word) => word !== "");
   return keywords === undefined ? undefined : { ...prompt, keywords };

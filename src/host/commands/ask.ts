@@ -1,6 +1,6 @@
 import { basename } from "node:path";
-import * as vscode from "vscode";
 import type { PromptItem } from "../../protocol/prompt-item.ts";
+import { ask, pick } from "../window.ts";
 
 /** Options are typed in one line, apart by this. */
 const SEPARATOR = ";";
@@ -15,7 +15,8 @@ export function splitOptions(line: string): string[] {
 
 function optionsProblem(line: string): string | undefined {
   const options = splitOptions(line);
-  if (options.length === 1) return `One option is no choice: put "${SEPARATOR}" between options`;
+  if (options.length === 1)
+    return `At least two options are needed, with "${SEPARATOR}" between them`;
   if (new Set(options).size < options.length) return "Two options are the same";
   return undefined;
 }
@@ -29,22 +30,22 @@ export async function askQuestion(
   before: PromptItem | undefined,
 ): Promise<PromptItem | undefined> {
   const title = `Ask about ${basename(clip)}`;
-  const question = await vscode.window.showInputBox({
+  const question = await ask({
     title: `${title} (1/3)`,
     prompt: "Question",
     placeHolder: "In which direction does the circle move?",
     value: before?.question ?? "",
-    ignoreFocusOut: true,
-    validateInput: (text) => (text.trim() === "" ? "A question is needed" : undefined),
+    stay: true,
+    problem: (text) => (text.trim() === "" ? "A question is needed" : undefined),
   });
   if (question === undefined) return undefined;
-  const line = await vscode.window.showInputBox({
+  const line = await ask({
     title: `${title} (2/3)`,
     prompt: `Options, with "${SEPARATOR}" between them; leave empty for an open-ended question`,
     placeHolder: "Left; Right; Up; Down",
     value: before?.options.join(`${SEPARATOR} `) ?? "",
-    ignoreFocusOut: true,
-    validateInput: optionsProblem,
+    stay: true,
+    problem: optionsProblem,
   });
   if (line === undefined) return undefined;
   const options = splitOptions(line);
@@ -61,20 +62,20 @@ async function askAnswer(
   before: string | undefined,
 ): Promise<string | undefined> {
   if (options.length === 0) {
-    const words = await vscode.window.showInputBox({
+    const words = await ask({
       title,
       prompt: "Right answer in words; leave empty when it is not known",
       value: before ?? "",
-      ignoreFocusOut: true,
+      stay: true,
     });
     return words?.trim();
   }
-  const unknown = { label: "$(question) Not known", answer: "" };
+  const unknown = { label: "Not known", icon: "question", answer: "" };
   const items = options.map((option) => ({ label: option, answer: option }));
-  const picked = await vscode.window.showQuickPick([...items, unknown], {
+  const picked = await pick([...items, unknown], {
     title,
     placeHolder: "Which option is right?",
-    ignoreFocusOut: true,
+    stay: true,
   });
   return picked?.answer;
 }

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { extname } from "node:path";
 import * as vscode from "vscode";
 import { VIDEO_EXTENSIONS } from "../ids.ts";
+import { pick } from "../window.ts";
 
 /** Whether a path's extension is one of a video's. */
 export function isVideo(path: string): boolean {
@@ -38,11 +39,11 @@ export async function clipFor(clicked: unknown): Promise<string | undefined> {
 async function pickClip(): Promise<string | undefined> {
   const pattern = `**/*.{${VIDEO_EXTENSIONS.join(",")}}`;
   const found = await vscode.workspace.findFiles(pattern, "**/node_modules/**", 500);
-  const browse = { label: "$(folder-opened) Browse…", uri: undefined };
+  const browse = { label: "Browse…", icon: "folder-opened", uri: undefined };
   const items = found
     .map((uri) => ({ label: vscode.workspace.asRelativePath(uri), uri }))
     .sort((a, b) => a.label.localeCompare(b.label));
-  const picked = await vscode.window.showQuickPick([...items, browse], {
+  const picked = await pick([...items, browse], {
     title: "Flowprobe: choose a video",
     placeHolder: "Video to analyze",
   });

@@ -1,22 +1,23 @@
-import * as vscode from "vscode";
 import { formatBytes } from "../../common/format-size.ts";
 import type { ListedModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
+import { pick } from "../window.ts";
 
 /** Asks which model analyses use from now on. */
 export async function selectModel(models: Models): Promise<void> {
   const used = models.chosen().folder;
   const listed = (await models.list()).map((model) => ({
-    label: `${model.folder === used ? "$(check) " : ""}${model.name}`,
+    label: model.name,
+    ...(model.folder === used ? { icon: "check" } : {}),
     description: `${model.support.family} ${formatBytes(model.bytes)}`,
     detail: model.support.ok ? model.folder : `Not supported: ${model.support.why}`,
     model,
   }));
-  const add = { label: "$(add) Add Model Folder…", model: undefined };
-  const picked = await vscode.window.showQuickPick([...listed, add], {
+  const add = { label: "Add Model Folder…", icon: "add", model: undefined };
+  const picked = await pick([...listed, add], {
     title: "Flowprobe: select a model",
     placeHolder: "Model that analyses use",
-    matchOnDescription: true,
+    matchAll: true,
   });
   if (picked === undefined) return;
   const model = picked.model ?? (await models.add());

@@ -1,4 +1,3 @@
-import * as vscode from "vscode";
 import { WINDOW_STYLES, type WindowStyle } from "../../protocol/events.ts";
 import { DEFAULT_KEEP_SHARE, KEEP_SHARES, pathwaySearch } from "../../protocol/presets.ts";
 import type { PromptItem } from "../../protocol/prompt-item.ts";
@@ -9,6 +8,7 @@ import {
   type LayerRange,
 } from "../../protocol/requests.ts";
 import { paperPathways, targetsFor } from "../engine/jobs.ts";
+import { ask as askLine, pick, pickSeveral } from "../window.ts";
 
 /** What an experiment's parameters are chosen for. */
 export interface Setting {
@@ -67,12 +67,12 @@ async function askLayers(
   value: LayerRange | undefined,
   mayBeEmpty: boolean,
 ): Promise<LayerRange | null | undefined> {
-  const text = await vscode.window.showInputBox({
+  const text = await askLine({
     title,
     prompt,
     value: shown(value),
-    ignoreFocusOut: true,
-    validateInput: (typed) => {
+    stay: true,
+    problem: (typed) => {
       if (mayBeEmpty && typed.trim() === "") return undefined;
       const example = `a range of layers from 1 to ${layers} is needed, like 2-${layers}`;
       return parseLayers(typed, layers) === undefined ? example : undefined;
@@ -83,9 +83,9 @@ async function askLayers(
 }
 
 async function askCuts(title: string): Promise<(typeof CUTS)[number][] | undefined> {
-  const picked = await vscode.window.showQuickPick(
+  const picked = await pickSeveral(
     CUTS.map((cut, index) => ({ label: cutName(cut), picked: index < 3, cut })),
-    { title, placeHolder: "Cuts", canPickMany: true },
+    { title, placeHolder: "Cuts" },
   );
   return picked?.map(({ cut }) => cut);
 }
@@ -95,17 +95,17 @@ export const ASK_PARAMETERS = {
   async knockout({ prompt, window }: Setting): Promise<ExperimentRequest | undefined> {
     const title = `Knockout sweep, window of ${window} layers`;
     const possible = targetsFor(prompt);
-    const targets = await vscode.window.showQuickPick(
+    const targets = await pickSeveral(
       KNOCKOUT_TARGETS.filter((target) => possible.includes(target)).map((target) => ({
         label: target,
         description: TARGET_TEXTS[target],
         picked: true,
         target,
       })),
-      { title, placeHolder: "Targets", canPickMany: true },
+      { title, placeHolder: "Targets" },
     );
     if (targets === undefined || targets.length === 0) return undefined;
-    const style = await vscode.window.showQuickPick(
+    const style = await pick(
       WINDOW_STYLES.map((name) => ({ label: name, description: STYLE_TEXTS[name], name })),
       { title, placeHolder: "Layers that are cut" },
     );
@@ -142,19 +142,19 @@ export const ASK_PARAMETERS = {
     const { min, max } = KEEP_SHARES;
     const bounds = `a number from ${100 * min} to ${100 * max} is needed`;
     const inBounds = (share: number) => share >= min && share <= max;
-    const text = await vscode.window.showInputBox({
+    const text = await askLine({
       title: "Find effective pathway",
       prompt: "Keep this much of the answer's probability, in % of the clean run's",
       value: String(100 * DEFAULT_KEEP_SHARE),
-      ignoreFocusOut: true,
-      validateInput: (typed) => (inBounds(parsePercent(typed)) ? undefined : bounds),
+      stay: true,
+      problem: (typed) => (inBounds(parsePercent(typed)) ? undefined : bounds),
     });
     const keepShare = parsePercent(text ?? "");
     return inBounds(keepShare) ? pathwaySearch(keepShare) : undefined;
   },
 
   async heads({ window }: Setting): Promise<ExperimentRequest | undefined> {
-    const picked = await vscode.window.showQuickPick(
+    const picked = await pick(
       CUTS.map((cut) => ({ label: cutName(cut), cut })),
       { title: `Per-head knockout, window of ${window} layers`, placeHolder: "Edges to cut" },
     );

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { CancelledError } from "../../common/errors.ts";
 import type { Experimenter } from "../engine/experimenter.ts";
 import { COMMANDS, type CommandName } from "../ids.ts";
 import type { ListedModel } from "../models/catalog.ts";
@@ -7,6 +8,7 @@ import { createPromptFile } from "../prompts/create.ts";
 import { locateVideo } from "../prompts/locate.ts";
 import type { QuestionSource } from "../prompts/questions.ts";
 import type { RunLibrary } from "../runs/library.ts";
+import { showError } from "../window.ts";
 import type { Analyses, Subject } from "./analyses.ts";
 import type { AnalysisCommands, LensAction } from "./analysis-commands.ts";
 import type { ModelDownloads } from "./download-model.ts";
@@ -81,9 +83,11 @@ async function reporting(work: () => unknown, log: vscode.LogOutputChannel): Pro
   try {
     await work();
   } catch (error) {
+    // The user said so.
+    if (error instanceof CancelledError) return;
     log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
     const message = error instanceof Error ? error.message : String(error);
-    void vscode.window.showErrorMessage(`Flowprobe: ${message}`);
+    void showError(`Flowprobe: ${message}`);
   }
 }
 

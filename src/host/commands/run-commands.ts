@@ -1,8 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import { MAX_RUNS, MIN_RUNS } from "../../runs/comparison/compare.ts";
-import { RUN_FILE_SUFFIX } from "../../runs/file.ts";
-import { fileNamePart } from "../../runs/names.ts";
+import { fileNamePart, RUN_FILE_SUFFIX, runTitle } from "../../runs/names.ts";
 import { RUN_EDITOR_TYPE } from "../ids.ts";
 import type { ComparePanels } from "../panel/compare-panels.ts";
 import { exportRun } from "../panel/exports.ts";
@@ -10,8 +9,8 @@ import type { FlowPanels } from "../panel/panels.ts";
 import type { RunLibrary } from "../runs/library.ts";
 import type { RunSession } from "../runs/session.ts";
 import type { Sessions } from "../runs/sessions.ts";
-import { runTitle } from "../runs/summary.ts";
 import type { RunNode } from "../views/runs-view.ts";
+import { ask, confirm, pick, pickSeveral, showInformation } from "../window.ts";
 import { activeTabFile } from "./clip.ts";
 
 /** Run file of a command's argument: a URI, or a row of the Runs view. */
@@ -48,10 +47,10 @@ export class RunCommands {
     const file = await this.#file(argument, "Run to rename");
     if (file === undefined) return;
     const title = runTitle(file.fsPath);
-    const typed = await vscode.window.showInputBox({
+    const typed = await ask({
       title: "Rename run",
       value: title,
-      validateInput: (text) => (text.trim() === "" ? "A name is needed" : undefined),
+      problem: (text) => (text.trim() === "" ? "A name is needed" : undefined),
     });
     if (typed === undefined || typed === title) return;
     const target = join(dirname(file.fsPath), fileNamePart(typed) + RUN_FILE_SUFFIX);
@@ -75,12 +74,8 @@ export class RunCommands {
   async delete(argument: unknown): Promise<void> {
     const file = await this.#file(argument, "Run to delete");
     if (file === undefined) return;
-    const answer = await vscode.window.showWarningMessage(
-      `Delete the run "${runTitle(file.fsPath)}"?`,
-      { modal: true, detail: file.fsPath },
-      "Delete",
-    );
-    if (answer !== "Delete") return;
+    const question = `Delete the run "${runTitle(file.fsPath)}"?`;
+    if (!(await confirm(question, "Delete", file.fsPath))) return;
     await this.#requireIdle(file);
     // Into the trash, where there is one; editors that show the file are closed.
     const edit = new vscode.WorkspaceEdit();
@@ -107,11 +102,11 @@ export class RunCommands {
       { label: "JSON", description: "all events as one document", format: "json" },
       { label: "Records", description: "the reference implementation's layout", format: "records" },
     ] as const;
-    const picked = await vscode.window.showQuickPick(formats, { title: `Export ${session.title}` });
+    const picked = await pick(formats, { title: `Export ${session.title}` });
     if (picked === undefined) return;
     const { saved } = await exportRun(session, picked.format, this.parts.extensionUri);
     if (saved === null) return;
-    const answer = await vscode.window.showInformationMessage(`Saved ${basename(saved)}.`, "Open");
+    const answer = await showInformation(`Saved ${basename(saved)}.`, "Open");
     if (answer === "Open")
       await vscode.commands.executeCommand("vscode.open", vscode.Uri.file(saved));
   }
@@ -190,8 +185,7 @@ export class RunCommands {
   async #pick(title: string): Promise<vscode.Uri | undefined> {
     const items = await this.#items();
     if (items.length === 0) throw new Error("there is no run yet; analyze a video first");
-    const options = { title, matchOnDescription: true, matchOnDetail: true };
-    return (await vscode.window.showQuickPick(items, options))?.uri;
+    return (await pick(items, { title, matchAll: true }))?.uri;
   }
 
   /** Asks which runs to compare; those of the first one's clip come first. */
@@ -203,12 +197,10 @@ export class RunCommands {
       .map((item) => ({ ...item, picked: isFirst(item) }))
       .sort((a, b) => Number(b.picked) - Number(a.picked) || near(b, video) - near(a, video));
     if (items.length < MIN_RUNS) throw new Error("two runs are needed to compare");
-    const picked = await vscode.window.showQuickPick(items, {
+    const picked = await pickSeveral(items, {
       title: `Runs to compare (${MIN_RUNS} to ${MAX_RUNS})`,
       placeHolder: "The others are compared with the first",
-      canPickMany: true,
-      matchOnDescription: true,
-      matchOnDetail: true,
+      matchAll: true,
     });
     if (picked === undefined || picked.length === 0) return undefined;
     return this.#originalFirst(picked.map(({ uri }) => uri));

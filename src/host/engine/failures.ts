@@ -1,4 +1,5 @@
-import * as vscode from "vscode";
+import type * as vscode from "vscode";
+import { showError } from "../window.ts";
 import type { Experimenter, TaskFailure } from "./experimenter.ts";
 
 const RESTART = "Restart";
@@ -17,11 +18,11 @@ export async function tellFailure(
 ): Promise<void> {
   log.error(`${session.title}: ${message}`);
   if (kind === "refused") {
-    const answer = await vscode.window.showErrorMessage(`Flowprobe: ${message}`, SHOW_LOG);
+    const answer = await showError(`Flowprobe: ${message}`, SHOW_LOG);
     if (answer === SHOW_LOG) log.show();
     return;
   }
-  const answer = await vscode.window.showErrorMessage(
+  const answer = await showError(
     `Flowprobe, ${session.title}: ${firstLine(message)}`,
     RESTART,
     SHOW_LOG,

@@ -1,6 +1,6 @@
 import { freemem } from "node:os";
 import * as vscode from "vscode";
-import { PROMPT_FILE_ENDINGS } from "../../prompts/files.ts";
+import { PROMPT_FILE_ENDINGS } from "../../prompts/names.ts";
 import { VIDEO_EXTENSIONS } from "../ids.ts";
 import type { Models } from "../models/models.ts";
 import type { EngineProcess } from "./process.ts";

@@ -1,9 +1,9 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
-import { cachedModels } from "../../hub/cache.ts";
 import { hubCacheFolder } from "../../hub/settings.ts";
+import type { Reader } from "../reader/reader.ts";
 import { affects, readSettings, writeSetting } from "../settings.ts";
-import { describeModel, type ListedModel } from "./catalog.ts";
+import type { ListedModel, ModelOrigin } from "./catalog.ts";
 
 /** Name of the model that comes with the extension. */
 export const EMBEDDED_NAME = "Embedded model";
@@ -16,7 +16,10 @@ export class Models implements vscode.Disposable {
   #listed: Promise<ListedModel[]> | undefined;
   readonly #embeddedFolder: string;
 
-  constructor(extensionUri: vscode.Uri) {
+  constructor(
+    extensionUri: vscode.Uri,
+    private readonly reader: Reader,
+  ) {
     this.#embeddedFolder = vscode.Uri.joinPath(extensionUri, "models", "embedded").fsPath;
     this.#disposables.push(
       vscode.workspace.onDidChangeConfiguration((event) => {
@@ -63,7 +66,17 @@ export class Models implements vscode.Disposable {
     const { modelFolders } = readSettings();
     if (!modelFolders.includes(folder))
       await writeSetting("modelFolders", [...modelFolders, folder]);
-    return describeModel(basename(folder), folder, "added");
+    return this.describe(basename(folder), folder, "added");
+  }
+
+  /** Looks at one model folder. Whatever is wrong with it is part of the answer: never rejects. */
+  async describe(name: string, folder: string, origin: ModelOrigin): Promise<ListedModel> {
+    try {
+      return await this.reader.ask("describeModel", folder, { name, folder, origin });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return { name, folder, origin, bytes: 0, support: { ok: false, family: "", why } };
+    }
   }
 
   /** Stops listing an added folder; the folder itself stays. */
@@ -79,16 +92,17 @@ export class Models implements vscode.Disposable {
 
   async #read(): Promise<ListedModel[]> {
     const settings = readSettings();
-    const cached = await cachedModels(hubCacheFolder());
+    const cache = hubCacheFolder();
+    const cached = await this.reader.ask("cachedModels", cache, { cache }).catch(() => []);
     const seen = new Set([this.#embeddedFolder, ...cached.map(({ folder }) => folder)]);
     const added = [...settings.modelFolders, settings.model].filter((folder) => {
       if (folder === "" || seen.has(folder)) return false;
       seen.add(folder);
       return true;
     });
-    const models = [describeModel(EMBEDDED_NAME, this.#embeddedFolder, "embedded")];
-    for (const { name, folder } of cached) models.push(describeModel(name, folder, "cache"));
-    for (const folder of added) models.push(describeModel(basename(folder), folder, "added"));
+    const models = [this.describe(EMBEDDED_NAME, this.#embeddedFolder, "embedded")];
+    for (const { name, folder } of cached) models.push(this.describe(name, folder, "cache"));
+    for (const folder of added) models.push(this.describe(basename(folder), folder, "added"));
     // What can be used comes first; sorting is stable.
     return (await Promise.all(models)).sort((a, b) => Number(b.support.ok) - Number(a.support.ok));
   }

@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, extname, isAbsolute, relative } from "node:path";
 import * as vscode from "vscode";
+import { leavesForNetwork } from "../../common/network-path.ts";
 import { VIDEO_EXTENSIONS } from "../ids.ts";
 import type { RunSession } from "../runs/session.ts";
 
@@ -19,6 +20,7 @@ export function playableClip(session: RunSession): vscode.Uri | null {
     ? session.job?.clip.path
     : session.last("run.started")?.video.path;
   if (path === undefined || !isAbsolute(path)) return null;
+  if (!session.startedHere && leavesForNetwork(path, session.file)) return null;
   const extension = extname(path).slice(1).toLowerCase();
   if (!VIDEO_EXTENSIONS.some((known) => known === extension) || !existsSync(path)) return null;
   const real = realpathSync(path);

@@ -8,8 +8,8 @@ import type {
   CompareRequestMessage,
   CompareRequests,
 } from "../../runs/comparison/panel-protocol.ts";
+import { runTitle } from "../../runs/names.ts";
 import type { RunSession, SessionChange } from "../runs/session.ts";
-import { runTitle } from "../runs/summary.ts";
 import { answerRequest } from "./answer-request.ts";
 import type { PanelServices } from "./controller.ts";
 import { saveExport } from "./exports.ts";
@@ -71,9 +71,10 @@ export class CompareController implements vscode.Disposable {
       await this.open(this.#file(run).uri);
       return null;
     },
-    measure: ({ run, task }) => {
+    measure: async ({ run, task }) => {
       const { content } = this.#file(run);
       if (content instanceof Error) throw content;
+      await this.services.consent.require(content);
       void this.services.engine.submit(content, task);
       return null;
     },

@@ -1,10 +1,10 @@
 import * as vscode from "vscode";
 import { MAX_RUNS, MIN_RUNS } from "../../runs/comparison/compare.ts";
 import type { CompareState } from "../../runs/comparison/panel-protocol.ts";
-import { titleWithoutTime } from "../../runs/names.ts";
+import { runTitle, titleWithoutTime } from "../../runs/names.ts";
 import { COMPARE_TYPE, RUN_EDITOR_TYPE } from "../ids.ts";
 import type { Sessions } from "../runs/sessions.ts";
-import { runTitle } from "../runs/summary.ts";
+import { newPanel } from "../window.ts";
 import { CompareController, type ComparedFile } from "./compare-controller.ts";
 import type { PanelServices } from "./controller.ts";
 
@@ -46,12 +46,7 @@ export class ComparePanels implements vscode.WebviewPanelSerializer {
     }
     const titles = files.map(({ fsPath }) => titleWithoutTime(runTitle(fsPath)));
     const title = `Compare ${titles.join(" ↔ ")}`;
-    const panel = vscode.window.createWebviewPanel(
-      COMPARE_TYPE,
-      title,
-      vscode.ViewColumn.Active,
-      {},
-    );
+    const panel = newPanel(COMPARE_TYPE, title, vscode.ViewColumn.Active);
     await this.#attach(panel, files);
   }
 

@@ -8,6 +8,7 @@ import type {
   RunIdentity,
   WebviewMessage,
 } from "../../protocol/panel.ts";
+import type { Consent } from "../engine/consent.ts";
 import type { EngineTask, Experimenter } from "../engine/experimenter.ts";
 import type { RunSession, SessionChange } from "../runs/session.ts";
 import { answerRequest } from "./answer-request.ts";
@@ -23,6 +24,7 @@ const GATHER_MS = 30;
 export interface PanelServices {
   readonly extensionUri: vscode.Uri;
   readonly engine: Experimenter;
+  readonly consent: Consent;
   showLog(): void;
   /** Takes a line for the log. */
   log(line: string): void;
@@ -103,14 +105,8 @@ export class PanelController implements vscode.Disposable {
       this.services.engine.cancel(this.session);
       return null;
     },
-    experiment: ({ request }) => {
-      this.#submit({ kind: "experiment", request });
-      return null;
-    },
-    observe: ({ observations }) => {
-      this.#submit({ kind: "observe", observations });
-      return null;
-    },
+    experiment: ({ request }) => this.#submit({ kind: "experiment", request }),
+    observe: ({ observations }) => this.#submit({ kind: "observe", observations }),
     firstChart: (page) => {
       const { timeline, title } = this.session;
       if (timeline !== undefined && timeline.at("chart") === undefined) {
@@ -121,7 +117,8 @@ export class PanelController implements vscode.Disposable {
       }
       return null;
     },
-    restartEngine: () => {
+    restartEngine: async () => {
+      await this.services.consent.require(this.session);
       void this.services.engine.retry(this.session);
       return null;
     },
@@ -134,8 +131,10 @@ export class PanelController implements vscode.Disposable {
   };
 
   /** Queues a task; refuses at once, and otherwise tells how it ends by events. */
-  #submit(task: EngineTask): void {
+  async #submit(task: EngineTask): Promise<null> {
+    await this.services.consent.require(this.session);
     void this.services.engine.submit(this.session, task);
+    return null;
   }
 
   async #receive(message: WebviewMessage): Promise<void> {

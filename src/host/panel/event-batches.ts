@@ -40,7 +40,7 @@ function tensorsOf(event: RunEvent): Tensor[] {
 }
 
 /** Roughly how many bytes an event adds to a message. */
-function weight(event: RunEvent): number {
+export function weight(event: RunEvent): number {
   if (event.type === "video.frames") {
     return event.frames.reduce((sum, frame) => sum + frame.base64.length, 0);
   }

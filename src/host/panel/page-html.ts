@@ -30,6 +30,8 @@ export function panelHtml({
     `font-src ${cspSource}`,
     `img-src ${cspSource} blob:`,
     `media-src ${cspSource}`,
+    "base-uri 'none'",
+    "form-action 'none'",
   ].join("; ");
   return `<!DOCTYPE html>
 <html lang="en">

@@ -4,6 +4,7 @@ import type { PanelState, PanelView } from "../../protocol/panel.ts";
 import { PANEL_TYPE, RUN_EDITOR_TYPE } from "../ids.ts";
 import type { RunSession } from "../runs/session.ts";
 import type { Sessions } from "../runs/sessions.ts";
+import { newPanel, retitle } from "../window.ts";
 import { PanelController, type PanelServices } from "./controller.ts";
 import { refusalHtml } from "./refusal.ts";
 
@@ -58,12 +59,7 @@ export class FlowPanels
       if (view !== undefined) present.controller.reveal(view);
       return;
     }
-    const panel = vscode.window.createWebviewPanel(
-      PANEL_TYPE,
-      session.title,
-      column ?? this.#column(),
-      {},
-    );
+    const panel = newPanel(PANEL_TYPE, session.title, column ?? this.#column());
     const controller = this.#attach(panel, session);
     if (view !== undefined) controller.reveal(view);
   }
@@ -74,7 +70,7 @@ export class FlowPanels
     for (const open of this.#panelsOf(from)) {
       open.leave();
       Object.assign(open, this.#fill(open.panel, session));
-      open.panel.title = session.title;
+      retitle(open.panel, session.title);
     }
   }
 

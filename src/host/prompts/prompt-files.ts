@@ -1,7 +1,9 @@
 import * as vscode from "vscode";
-import { checkPromptFile, type LoadedQuestion } from "../../prompts/files.ts";
+import type { LoadedQuestion } from "../../prompts/files.ts";
 import type { PromptFix, PromptProblem, SourceRange } from "../../prompts/problems.ts";
 import { COMMANDS, VIDEO_EXTENSIONS } from "../ids.ts";
+import type { Reader } from "../reader/reader.ts";
+import { diagnostic as mark, quickFix as titledFix } from "../window.ts";
 import { isPromptFile, subjectOf } from "./questions.ts";
 
 /** Typing settles this long before a file is looked at again. */
@@ -27,6 +29,17 @@ interface Checked {
   readonly problems: readonly PromptProblem[];
 }
 
+const TOO_LONG = `this file has more than ${MAX_CHARACTERS / 1e6} million characters, too many for a list of questions`;
+
+/** A file that was not looked into, and why. */
+function unchecked(why: string): Omit<Checked, "version"> {
+  const range = { startLine: 0, startColumn: 0, endLine: 0, endColumn: 1 };
+  return {
+    questions: [],
+    problems: [{ kind: "unparsable", severity: "error", message: why, range }],
+  };
+}
+
 function toRange({ startLine, startColumn, endLine, endColumn }: SourceRange): vscode.Range {
   return new vscode.Range(startLine, startColumn, endLine, endColumn);
 }
@@ -50,7 +63,7 @@ export class PromptFiles
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #disposables: vscode.Disposable[];
 
-  constructor() {
+  constructor(private readonly reader: Reader) {
     const again = (document: vscode.TextDocument) => this.#later(document);
     const videos = vscode.workspace.createFileSystemWatcher(
       `**/*.{${VIDEO_EXTENSIONS.join(",")}}`,
@@ -123,8 +136,15 @@ export class PromptFiles
     const check = async (): Promise<Checked> => {
       const before = await known?.catch(() => undefined);
       if (before?.version === version) return before;
-      const result = await checkPromptFile(document.uri.fsPath, document.getText());
-      return { version, ...result };
+      const path = document.uri.fsPath;
+      const text = document.getText();
+      if (text.length > MAX_CHARACTERS) return { version, ...unchecked(TOO_LONG) };
+      try {
+        return { version, ...(await this.reader.ask("checkPrompts", path, { path, text })) };
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        return { version, ...unchecked(why) };
+      }
     };
     const checked = check();
     this.#checked.set(key, checked);
@@ -161,12 +181,7 @@ export class PromptFiles
 }
 
 function diagnostic({ kind, severity, message, range }: PromptProblem): vscode.Diagnostic {
-  const level =
-    severity === "error" ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning;
-  const shown = new vscode.Diagnostic(toRange(range), message, level);
-  shown.source = "Flowprobe";
-  shown.code = kind;
-  return shown;
+  return mark(toRange(range), message, severity, kind);
 }
 
 function quickFix(
@@ -174,7 +189,7 @@ function quickFix(
   problem: PromptProblem,
   fix: PromptFix,
 ): vscode.CodeAction {
-  const action = new vscode.CodeAction(fix.title, vscode.CodeActionKind.QuickFix);
+  const action = titledFix(fix.title);
   action.diagnostics = [diagnostic(problem)];
   action.isPreferred = true;
   action.edit = new vscode.WorkspaceEdit();
@@ -183,7 +198,7 @@ function quickFix(
 }
 
 function locateVideo(document: vscode.TextDocument, problem: PromptProblem): vscode.CodeAction {
-  const action = new vscode.CodeAction("Choose the video…", vscode.CodeActionKind.QuickFix);
+  const action = titledFix("Choose the video…");
   action.diagnostics = [diagnostic(problem)];
   action.command = {
     title: action.title,

@@ -1,13 +1,9 @@
 import * as vscode from "vscode";
-import {
-  checkPromptFile,
-  type LoadedQuestion,
-  PROMPT_FILE_ENDINGS,
-  promptFileBeside,
-  readPromptText,
-} from "../../prompts/files.ts";
+import type { LoadedQuestion } from "../../prompts/files.ts";
+import { PROMPT_FILE_ENDINGS } from "../../prompts/names.ts";
 import { questionsAbout } from "../../prompts/select.ts";
 import type { Subject } from "../commands/analyses.ts";
+import type { Reader } from "../reader/reader.ts";
 
 /** A question in a prompt file, where it stands there, and whether its clip is on the disk. */
 export interface StatedQuestion {
@@ -23,30 +19,37 @@ export function isPromptFile(path: string): boolean {
 
 /** Reads questions from prompt files, as the editor has them when they are open there. */
 export class QuestionSource {
+  constructor(private readonly reader: Reader) {}
+
   /** The questions of a prompt file that could be analyzed; none when the file is something else. */
   async inFile(uri: vscode.Uri): Promise<Subject[]> {
     if (uri.scheme !== "file" || !isPromptFile(uri.fsPath)) return [];
-    const { questions } = await checkPromptFile(uri.fsPath, await textOf(uri));
+    const questions = await this.#questionsIn(uri.fsPath);
     return questions.filter(({ videoFound }) => videoFound).map(subjectOf);
   }
 
   /** Questions about a clip in the prompt file beside it. */
   async besideClip(clip: string): Promise<Subject[]> {
-    const file = await promptFileBeside(clip);
+    const file = await this.reader.ask("promptFileBeside", clip, { clip });
     if (file === undefined) return [];
-    const { questions } = await checkPromptFile(file, await textOf(vscode.Uri.file(file)));
+    const questions = await this.#questionsIn(file);
     return questionsAbout(questions, clip).map((question) => ({ ...subjectOf(question), clip }));
+  }
+
+  async #questionsIn(path: string): Promise<readonly LoadedQuestion[]> {
+    const params = { path, text: textInEditor(path) };
+    return (await this.reader.ask("checkPrompts", path, params)).questions;
   }
 }
 
 /**
- * Text of a file as an editor holds it, else as it is on the disk: opening it as a document would ask
+ * Text of a file as an editor holds it; undefined where none does. Opening it as a document would ask
  * the window first, which is slow to answer while a panel loads.
  */
-async function textOf(uri: vscode.Uri): Promise<string> {
-  const key = uri.toString();
+function textInEditor(path: string): string | undefined {
+  const key = vscode.Uri.file(path).toString();
   const open = vscode.workspace.textDocuments.find((document) => document.uri.toString() === key);
-  return open?.getText() ?? readPromptText(uri.fsPath);
+  return open?.getText();
 }
 
 /** A question as the analysis commands take it. */

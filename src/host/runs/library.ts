@@ -1,8 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as vscode from "vscode";
-import { RUN_FILE_SUFFIX } from "../../runs/file.ts";
-import { type RunSummary, summarizeRun } from "./summary.ts";
+import { RUN_FILE_SUFFIX } from "../../runs/names.ts";
+import type { Reader } from "../reader/reader.ts";
+import type { RunSummary } from "./summary.ts";
 
 /** A running analysis writes often: the list follows at this pace. */
 const SETTLE_MS = 500;
@@ -19,7 +20,10 @@ export class RunLibrary implements vscode.Disposable {
   >();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly storage: vscode.Uri) {
+  constructor(
+    private readonly storage: vscode.Uri,
+    private readonly reader: Reader,
+  ) {
     const inside = new vscode.RelativePattern(storage, `*${RUN_FILE_SUFFIX}`);
     for (const pattern of [`**/*${RUN_FILE_SUFFIX}`, inside]) {
       const watcher = vscode.workspace.createFileSystemWatcher(pattern);
@@ -66,7 +70,8 @@ export class RunLibrary implements vscode.Disposable {
     );
     const known = this.#known.get(file);
     if (known?.stamp === state) return known.summary;
-    const summary = await summarizeRun(file);
+    // A list of runs leaves out what cannot be read.
+    const summary = await this.reader.ask("summarizeRun", file, { file }).catch(() => null);
     this.#known.set(file, { stamp: state, summary });
     return summary;
   }

@@ -1,15 +1,18 @@
 import * as vscode from "vscode";
+import type { RunEvent } from "../../protocol/events.ts";
 import type { AnalysisJob } from "../../protocol/requests.ts";
-import { readRunFile } from "../../runs/file.ts";
+import { runTitle } from "../../runs/names.ts";
 import { jobOfRun } from "../engine/jobs.ts";
+import type { Reader } from "../reader/reader.ts";
 import { RunSession } from "./session.ts";
-import { runTitle } from "./summary.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** The runs that some panel shows or the engine works on, one session for each file. */
 export class Sessions {
   readonly #open = new Map<string, RunSession>();
   readonly #users = new Map<RunSession, number>();
+
+  constructor(private readonly reader: Reader) {}
 
   /** A session for a run that is about to begin. */
   create(file: string, job: AnalysisJob, timeline: Timeline): RunSession {
@@ -27,13 +30,18 @@ export class Sessions {
   async open(uri: vscode.Uri): Promise<RunSession> {
     const live = this.#open.get(uri.toString());
     if (live !== undefined) return live;
-    const { events, problems } = await readRunFile(uri.fsPath);
+    const file = uri.fsPath;
+    const events: RunEvent[] = [];
+    const onNote = (batch: readonly RunEvent[]) => {
+      for (const event of batch) events.push(event);
+    };
+    const { problems } = await this.reader.ask("readRun", file, { file }, { onNote });
     // Another panel may have opened it meanwhile.
     const other = this.#open.get(uri.toString());
     if (other !== undefined) return other;
     const started = events.find((event) => event.type === "run.started");
     const job = started === undefined ? null : jobOfRun(started);
-    const session = new RunSession(uri.toString(), uri.fsPath, runTitle(uri.fsPath), job, false);
+    const session = new RunSession(uri.toString(), file, runTitle(file), job, false);
     for (const event of events) session.add(event);
     for (const message of problems) session.add({ type: "notice", level: "warning", message });
     this.#open.set(session.id, session);

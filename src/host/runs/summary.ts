@@ -1,8 +1,7 @@
-import { open } from "node:fs/promises";
-import { basename } from "node:path";
+import { type FileHandle, open } from "node:fs/promises";
 import type { CounterfactualOrder } from "../../protocol/events.ts";
 import { decodeEvent } from "../../runs/codec.ts";
-import { RUN_FILE_SUFFIX } from "../../runs/file.ts";
+import { runTitle } from "../../runs/names.ts";
 
 /** What a list of runs shows of one run file. */
 export interface RunSummary {
@@ -20,15 +19,12 @@ export interface RunSummary {
 }
 
 /** The first event holds the prompt's tokens: far below this even for very long prompts. */
-const HEAD_BYTES = 4_000_000;
+const HEAD_BYTES = 16_000_000;
+/** It is read in parts of this size, until its line ends. */
+const PART_BYTES = 262_144;
 /** `run.finished` is short and last. */
 const TAIL_BYTES = 65_536;
-
-/** Title of a run: its file's name without the suffix. */
-export function runTitle(file: string): string {
-  const name = basename(file);
-  return name.endsWith(RUN_FILE_SUFFIX) ? name.slice(0, -RUN_FILE_SUFFIX.length) : name;
-}
+const LINE_FEED = 0x0a;
 
 function parseEvent(line: string) {
   const decoded = decodeEvent(line);
@@ -44,9 +40,7 @@ export async function summarizeRun(file: string): Promise<RunSummary | null> {
   if (handle === null) return null;
   try {
     const { size } = await handle.stat();
-    const head = await slice(handle, 0, Math.min(size, TAIL_BYTES));
-    const first = head.includes("\n") ? head : await slice(handle, 0, Math.min(size, HEAD_BYTES));
-    const started = parseEvent(first.split("\n", 1)[0] ?? "");
+    const started = parseEvent(await firstLine(handle));
     if (started?.type !== "run.started") return null;
     const tail = await slice(handle, Math.max(0, size - TAIL_BYTES), size);
     const finished = tail
@@ -71,11 +65,23 @@ export async function summarizeRun(file: string): Promise<RunSummary | null> {
   }
 }
 
-async function slice(
-  handle: Awaited<ReturnType<typeof open>>,
-  from: number,
-  to: number,
-): Promise<string> {
+/** A file's first line, as far as `HEAD_BYTES`. */
+async function firstLine(handle: FileHandle): Promise<string> {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < HEAD_BYTES; ) {
+    const buffer = Buffer.alloc(Math.min(PART_BYTES, HEAD_BYTES - at));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    const end = buffer.subarray(0, bytesRead).indexOf(LINE_FEED);
+    parts.push(buffer.subarray(0, end < 0 ? bytesRead : end));
+    if (end >= 0 || bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return Buffer.concat(parts)
+    .toString("utf8")
+    .replace(/^\uFEFF/, "");
+}
+
+async function slice(handle: FileHandle, from: number, to: number): Promise<string> {
   const buffer = Buffer.alloc(to - from);
   const { bytesRead } = await handle.read(buffer, 0, buffer.length, from);
   return buffer.toString("utf8", 0, bytesRead);

@@ -1,7 +1,8 @@
-import * as vscode from "vscode";
+import type * as vscode from "vscode";
 import { formatBytes } from "../../common/format-size.ts";
 import type { ListedModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
+import { treeItem } from "../window.ts";
 
 /** Where a model was found, for its tooltip. */
 const ORIGINS: Readonly<Record<ListedModel["origin"], string>> = {
@@ -25,19 +26,20 @@ export class ModelsView implements vscode.TreeDataProvider<ListedModel> {
   getTreeItem(model: ListedModel): vscode.TreeItem {
     const { support, origin } = model;
     const used = this.models.chosen().folder === model.folder;
-    const item = new vscode.TreeItem(model.name);
-    item.id = `${origin}:${model.folder}`;
-    item.contextValue = `${support.ok && !used ? "supported" : "idle"} ${origin}`;
     const size = formatBytes(model.bytes);
     const family = support.family === "" ? "unknown family" : support.family;
-    item.description = support.ok
+    const description = support.ok
       ? `${family} · ${size}${used ? " · in use" : ""}`
       : `${family} · ${size} · not supported`;
-    const icon = used ? "pass-filled" : support.ok ? "circuit-board" : "circle-slash";
-    item.iconPath = new vscode.ThemeIcon(icon);
-    item.tooltip = tooltip(model);
-    item.accessibilityInformation = { label: `${model.name}, ${item.description}` };
-    return item;
+    return treeItem({
+      id: `${origin}:${model.folder}`,
+      label: model.name,
+      description,
+      tooltip: tooltip(model),
+      icon: used ? "pass-filled" : support.ok ? "circuit-board" : "circle-slash",
+      context: `${support.ok && !used ? "supported" : "idle"} ${origin}`,
+      spoken: `${model.name}, ${description}`,
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import { isGivenTitle } from "../../runs/names.ts";
 import { COMMANDS } from "../ids.ts";
 import type { RunLibrary } from "../runs/library.ts";
 import type { RunSummary } from "../runs/summary.ts";
+import { treeItem } from "../window.ts";
 
 /** A row of the Runs view: a video, or one run of it. */
 export type RunNode =
@@ -43,13 +44,15 @@ export class RunsView implements vscode.TreeDataProvider<RunNode> {
 }
 
 function videoItem(video: string, runs: number): vscode.TreeItem {
-  const item = new vscode.TreeItem(basename(video), vscode.TreeItemCollapsibleState.Expanded);
-  item.id = `video:${video}`;
-  item.iconPath = new vscode.ThemeIcon("device-camera-video");
-  item.description = runs === 1 ? "1 run" : `${runs} runs`;
-  item.tooltip = video;
-  item.contextValue = "video";
-  return item;
+  return treeItem({
+    id: `video:${video}`,
+    label: basename(video),
+    description: runs === 1 ? "1 run" : `${runs} runs`,
+    tooltip: video,
+    icon: "device-camera-video",
+    context: "video",
+    expanded: true,
+  });
 }
 
 function runItem(run: RunSummary): vscode.TreeItem {
@@ -57,14 +60,16 @@ function runItem(run: RunSummary): vscode.TreeItem {
   const order = run.order === null ? "" : `${run.order}: `;
   const isNamed = run.question === "" || isGivenTitle(run.title);
   const label = isNamed ? run.title : order + run.question;
-  const item = new vscode.TreeItem(label);
+  const description = `${isNamed ? order : ""}${run.model} · ${new Date(run.time).toLocaleString()}`;
   const uri = vscode.Uri.file(run.file);
-  item.id = `run:${run.file}`;
-  item.iconPath = new vscode.ThemeIcon(STATUS_ICONS[run.status]);
-  item.description = `${isNamed ? order : ""}${run.model} · ${new Date(run.time).toLocaleString()}`;
-  item.tooltip = `${run.title}\n${run.question}\n${run.model}\n${run.status}\n${run.file}`;
-  item.contextValue = "run";
-  item.command = { command: COMMANDS.openRun, title: "Open Run", arguments: [uri] };
-  item.accessibilityInformation = { label: `${label}, ${item.description}, ${run.status}` };
-  return item;
+  return treeItem({
+    id: `run:${run.file}`,
+    label,
+    description,
+    tooltip: `${run.title}\n${run.question}\n${run.model}\n${run.status}\n${run.file}`,
+    icon: STATUS_ICONS[run.status],
+    context: "run",
+    command: { command: COMMANDS.openRun, title: "Open Run", arguments: [uri] },
+    spoken: `${label}, ${description}, ${run.status}`,
+  });
 }
