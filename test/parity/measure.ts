@@ -9,7 +9,7 @@ export const TOLERANCES = {
   /** Tensors: largest difference as a share of the expected tensor's largest magnitude. */
   tensor: 1e-4,
   /** Probabilities and attention weights: largest difference. */
-  probability: 1e-4,
+  probability: 1e-5,
   /** Percentages of the clean run's probability, which is 0.05 or more in every case: points. */
   relativeDiff: 2e-2,
   /** Preprocessed pixels: largest difference, of 255; one step, and the rounding of the way back. */

@@ -22,6 +22,16 @@ export interface AttentionVariant {
   readonly mass: boolean;
 }
 
+/** Keys are parted by lengths of the sequence, and each length by turns. */
+const STRETCH_SIDES = 4;
+/**
+ * Parts of the keys whose weights are summed apart. The runtime's softmax divides by the sum of a few
+ * float32 accumulators, which lose small terms beside a large one (3e-5 of the whole at 16,000 keys):
+ * its weights are divided again by their sum, which comes part by part with the product of weights
+ * and values.
+ */
+const STRETCHES = STRETCH_SIDES * STRETCH_SIDES;
+
 /**
  * Softmax attention of B branches' query rows over shared keys (the clean run's) and, after them,
  * each branch's own. The G = heads / kv_heads query heads that read one key head go together, so
@@ -64,9 +74,16 @@ export function attentionGraph(shape: AttentionShape, variant: AttentionVariant)
   const queries = () => g.op("Reshape", [q5, concat(branches, rest, g.ints([headDim]))]);
   const rowsOver = (w: Value, count: Value) => g.op("Reshape", [w, concat(branches, rest, count)]);
   const softmax = (scores: Value) => g.op("Softmax", [g.op("Add", [scores, bias])], { axis: -1 });
+  const stretches = stretchMembership(g, extents(bias, 4, 5));
+  /** Values [·, keys, dim] with their keys' stretches beside them: [·, keys, dim + stretches]. */
+  const withStretches = (values: Value, of: Value) => {
+    const shape = concat(extents(values, 0, -1), g.ints([STRETCHES]));
+    return g.op("Concat", [values, g.op("Expand", [of, shape])], { axis: -1 });
+  };
 
   let weights: Value;
-  let context: Value;
+  /** The weights' sums over values and over stretches: [kv_heads, B, G, n, dim + STRETCHES]. */
+  let sums: Value;
   if (variant.own === "merged" && ko !== undefined && vo !== undefined) {
     const copies = concat(extents(ko, 0, 1), g.ints([1, 1]));
     const merge = (shared: Value, own: Value) => {
@@ -76,7 +93,8 @@ export function attentionGraph(shape: AttentionShape, variant: AttentionVariant)
     const keys = merge(ks, ko);
     weights = softmax(unflatten(g.op("MatMul", [queries(), keysOf(keys)])));
     const flat = rowsOver(weights, extents(keys, 1, 2));
-    context = unflatten(g.op("MatMul", [flat, valuesOf(merge(vs, vo))]));
+    const values = withStretches(valuesOf(merge(vs, vo)), stretches);
+    sums = unflatten(g.op("MatMul", [flat, values]));
   } else {
     const sharedKeys = transpose(g, reshape(g, ks, [-1, kvHeads, headDim]), [1, 2, 0]);
     let scores = unflatten(g.op("MatMul", [reshape(g, q5, [kvHeads, -1, headDim]), sharedKeys]));
@@ -87,33 +105,52 @@ export function attentionGraph(shape: AttentionShape, variant: AttentionVariant)
     weights = softmax(scores);
     const sharedCount = extents(ks, 0, 1);
     const sharedValues = transpose(g, reshape(g, vs, [-1, kvHeads, headDim]), [1, 0, 2]);
-    const overShared = (w: Value) => {
+    const overShared = (w: Value, of: Value) => {
       const flat = g.op("Reshape", [w, concat(g.ints([kvHeads, -1]), sharedCount)]);
-      return unflatten(g.op("MatMul", [flat, sharedValues]));
+      return unflatten(g.op("MatMul", [flat, withStretches(sharedValues, of)]));
     };
     if (ko === undefined || vo === undefined) {
-      context = overShared(weights);
+      sums = overShared(weights, stretches);
     } else {
       const ownCount = extents(ko, 1, 2);
-      const parts = g.ops("Split", [weights, concat(sharedCount, ownCount)], 2, { axis: -1 });
-      const [onShared, onOwn] = parts as [Value, Value];
-      const flat = rowsOver(onOwn, ownCount);
-      const overOwn = unflatten(g.op("MatMul", [flat, valuesOf(vo)]));
-      context = g.op("Add", [overShared(onShared), overOwn]);
+      const counts = concat(sharedCount, ownCount);
+      const parted = (x: Value, axis: number) =>
+        g.ops("Split", [x, counts], 2, { axis }) as [Value, Value];
+      const [onShared, onOwn] = parted(weights, -1);
+      const [ofShared, ofOwn] = parted(stretches, 0);
+      const values = withStretches(valuesOf(vo), ofOwn);
+      const overOwn = unflatten(g.op("MatMul", [rowsOver(onOwn, ownCount), values]));
+      sums = g.op("Add", [overShared(onShared, ofShared), overOwn]);
     }
   }
+  const sizes = g.ints([headDim, STRETCHES]);
+  const parts = g.ops("Split", [sums, sizes], 2, { axis: -1 }) as [Value, Value];
+  const total = g.op("ReduceSum", [parts[1], g.ints([-1])], { keepdims: 1 });
+  const context = g.op("Div", [parts[0], total]);
   const rowMajor = reshape(g, transpose(g, context, [1, 3, 0, 2, 4]), [0, 0, heads * headDim]);
   g.output("context", rowMajor, ["B", "n", heads * headDim]);
 
   if (variant.weights) {
-    g.output("weights", mergeHeads(g, weights, heads), ["B", heads, "n", "t"]);
+    const exact = g.op("Div", [weights, total]);
+    g.output("weights", mergeHeads(g, exact, heads), ["B", heads, "n", "t"]);
   }
   if (variant.mass) {
     const onKeys = g.op("MatMul", [weights, g.input("key_groups", ["t", "K"])]);
-    const mass = g.op("MatMul", [g.input("query_groups", ["Q", "n"]), onKeys]);
+    const exact = g.op("Div", [onKeys, total]);
+    const mass = g.op("MatMul", [g.input("query_groups", ["Q", "n"]), exact]);
     g.output("mass", mergeHeads(g, mass, heads), ["B", heads, "Q", "K"]);
   }
   return g.encode();
+}
+
+/** Which of `STRETCHES` parts each of t keys is in, as ones: [t, STRETCHES]. */
+function stretchMembership(g: Graph, t: Value): Value {
+  const scalar = (value: Value) => g.op("Squeeze", [value]);
+  const keys = g.op("Range", [scalar(g.ints([0])), scalar(t), scalar(g.ints([1]))]);
+  const sides = g.ints([STRETCH_SIDES]);
+  const length = g.op("Div", [g.op("Mul", [keys, sides]), t]);
+  const part = g.op("Add", [g.op("Mul", [length, sides]), g.op("Mod", [keys, sides])]);
+  return g.op("OneHot", [part, g.ints([STRETCHES]), g.floats(Float32Array.of(0, 1), [2])]);
 }
 
 /** [kv_heads, B, G, rows, columns] to [B, heads, rows, columns]. */

@@ -1,6 +1,6 @@
 import type { LocatedTensor } from "../checkpoint/weights.ts";
 import type { Activation, LayerNormWeights, LinearWeights } from "../families/shared/spec.ts";
-import { float, type Graph, type Value } from "./onnx.ts";
+import type { Graph, Value } from "./onnx.ts";
 
 /** x [rows, in] times the stored weight [out, in], plus its bias: [rows, out]. */
 export function linear(g: Graph, x: Value, { weight, rows, bias }: LinearWeights): Value {
@@ -12,21 +12,74 @@ export function linear(g: Graph, x: Value, { weight, rows, bias }: LinearWeights
   return precision === "float32" ? product : g.cast(product, "float32");
 }
 
-/** x / sqrt(mean(x²) + eps) · scale over the last axis, in fp32. */
-export function rmsNorm(g: Graph, x: Value, scale: LocatedTensor, eps: number): Value {
-  return g.op("SimplifiedLayerNormalization", [x, g.weight(scale)], {
-    axis: -1,
-    epsilon: float(eps),
-    stash_type: 1,
-  });
+/** Terms that are summed one after another; longer sums are sums of such sums. */
+const STRETCH = 128;
+/** The shortest stretch worth a step of its own. */
+const LEAST_STRETCH = 32;
+
+/**
+ * Row sums of x [rows, width]: [rows, 1], in stretches. One float32 accumulator loses whatever is
+ * below 6e-8 of it: beside one large term, a long tail of small ones would vanish.
+ */
+export function rowSums(g: Graph, x: Value, width: number): Value {
+  let terms = x;
+  let count = width;
+  while (count > STRETCH) {
+    const stretch = stretchOf(count);
+    const parts = Math.ceil(count / stretch);
+    const missing = parts * stretch - count;
+    const whole = missing === 0 ? terms : g.op("Pad", [terms, g.ints([0, 0, 0, missing])]);
+    const stretches = reshape(g, whole, [-1, parts, stretch]);
+    terms = g.op("ReduceSum", [stretches, g.ints([2])], { keepdims: 0 });
+    count = parts;
+  }
+  return g.op("ReduceSum", [terms, g.ints([1])], { keepdims: 1 });
 }
 
-/** The usual layer normalisation over the last axis. */
+/** A stretch that divides `count` where there is one, so that nothing has to be added to it. */
+function stretchOf(count: number): number {
+  for (let stretch = STRETCH; stretch >= LEAST_STRETCH; stretch--) {
+    if (count % stretch === 0) return stretch;
+  }
+  return STRETCH;
+}
+
+/** x / sqrt(mean(x²) + eps) · scale over the last axis, in fp32. */
+export function rmsNorm(g: Graph, x: Value, scale: LocatedTensor, eps: number): Value {
+  const width = widthOf(scale);
+  const rows = reshape(g, x, [-1, width]);
+  const normed = g.op("Mul", [overRms(g, rows, width, eps), g.weight(scale)]);
+  return g.op("Reshape", [normed, g.op("Shape", [x])]);
+}
+
+/** The usual layer normalisation over the last axis, in fp32: the mean is taken off first. */
 export function layerNorm(g: Graph, x: Value, norm: LayerNormWeights, eps: number): Value {
-  return g.op("LayerNormalization", [x, g.weight(norm.weight), g.weight(norm.bias)], {
-    axis: -1,
-    epsilon: float(eps),
-  });
+  const width = widthOf(norm.weight);
+  const rows = reshape(g, x, [-1, width]);
+  const centred = g.op("Sub", [rows, rowMeans(g, rows, width)]);
+  const scaled = g.op("Mul", [overRms(g, centred, width, eps), g.weight(norm.weight)]);
+  const normed = g.op("Add", [scaled, g.weight(norm.bias)]);
+  return g.op("Reshape", [normed, g.op("Shape", [x])]);
+}
+
+function widthOf({ shape }: LocatedTensor): number {
+  const width = shape.at(-1);
+  if (width === undefined) throw new Error("a norm has a width");
+  return width;
+}
+
+/**
+ * Rows over the root of their mean square. Not the runtime's own norms: beside a massive activation
+ * (1500 among values of 0.2, width 4096) those err by 2.5e-6, this by 2e-7.
+ */
+function overRms(g: Graph, rows: Value, width: number, eps: number): Value {
+  const meanSquare = rowMeans(g, g.op("Mul", [rows, rows]), width);
+  const root = g.op("Sqrt", [g.op("Add", [meanSquare, g.floats(Float32Array.of(eps), [])])]);
+  return g.op("Div", [rows, root]);
+}
+
+function rowMeans(g: Graph, rows: Value, width: number): Value {
+  return g.op("Div", [rowSums(g, rows, width), g.floats(Float32Array.of(width), [])]);
 }
 
 /** An activation, element by element. */

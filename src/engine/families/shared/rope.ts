@@ -43,14 +43,22 @@ export function readRope(text: ConfigReader, headDim: number, defaults: RopeDefa
       );
     }
   }
-  const plain = plainFrequencies(theta, headDim);
-  const scaled = scaledRope(plain, { text, scaling, defaults, theta });
+  const wavelengths = wavelengthsOf(theta, headDim);
+  const scaled = scaledRope(wavelengths, { text, scaling, defaults, theta });
   return placed ? { ...scaled, axes: readAxes(scaling, headDim) } : scaled;
 }
 
-/** 1 / theta^(2i / dim) */
-function plainFrequencies(theta: number, headDim: number): Float64Array {
-  return Float64Array.from({ length: headDim / 2 }, (_, i) => 1 / theta ** ((2 * i) / headDim));
+/**
+ * theta^(2i / dim), in steps of 32-bit floats as the library computes it: one unit in the last place
+ * turns position 5,000 by up to 3e-4.
+ */
+function wavelengthsOf(theta: number, headDim: number): Float64Array {
+  const f = Math.fround;
+  return Float64Array.from({ length: headDim / 2 }, (_, i) => f(theta ** f((2 * i) / headDim)));
+}
+
+function frequenciesOf(wavelengths: Float64Array): Float64Array {
+  return wavelengths.map((length) => Math.fround(1 / length));
 }
 
 /** What a scaling is read from. */
@@ -74,7 +82,8 @@ function readKind({ scaling, defaults }: Scaling): (typeof KINDS)[number] {
   return kind;
 }
 
-function scaledRope(plain: Float64Array, from: Scaling): RopeSpec {
+function scaledRope(wavelengths: Float64Array, from: Scaling): RopeSpec {
+  const plain = frequenciesOf(wavelengths);
   const { text, scaling, defaults, theta } = from;
   switch (readKind(from)) {
     case "default":
@@ -89,7 +98,7 @@ function scaledRope(plain: Float64Array, from: Scaling): RopeSpec {
       return { inverseFrequencies: plain, attentionScaling: 1, dynamic };
     }
     case "yarn":
-      return yarn(plain, from);
+      return yarn(wavelengths, from);
     case "llama3": {
       const context = trainedContext(text, scaling, defaults);
       return {
@@ -98,7 +107,7 @@ function scaledRope(plain: Float64Array, from: Scaling): RopeSpec {
       };
     }
     case "longrope":
-      return longRope(plain, text, scaling, defaults);
+      return longRope(wavelengths, text, scaling, defaults);
   }
 }
 
@@ -106,11 +115,11 @@ function scaledRope(plain: Float64Array, from: Scaling): RopeSpec {
  * YaRN (arXiv 2309.00071): frequencies that turn often within the trained context are kept, those that
  * turn less than once are divided by the factor, with a ramp between; scores are scaled besides.
  */
-function yarn(plain: Float64Array, { text, scaling, defaults, theta }: Scaling): RopeSpec {
+function yarn(wavelengths: Float64Array, { text, scaling, defaults, theta }: Scaling): RopeSpec {
   const context = trainedContext(text, scaling, defaults);
   const present = text.size("max_position_embeddings", defaults.context, LIMITS.positions);
   const factor = readFactor(scaling, "factor", present / context);
-  const dim = plain.length * 2;
+  const dim = wavelengths.length * 2;
   const turning = (turns: number) =>
     (dim * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
   // A stated 0 stands for the usual number, as in the library.
@@ -121,9 +130,10 @@ function yarn(plain: Float64Array, { text, scaling, defaults, theta }: Scaling):
   const low = Math.max(whole ? Math.floor(from) : from, 0);
   const high = Math.min(whole ? Math.ceil(to) : to, dim - 1);
   const width = low === high ? 0.001 : high - low;
-  const inverseFrequencies = plain.map((frequency, i) => {
-    const ramp = Math.min(1, Math.max(0, (i - low) / width));
-    return (frequency / factor) * ramp + frequency * (1 - ramp);
+  const f = Math.fround;
+  const inverseFrequencies = wavelengths.map((length, i) => {
+    const kept = f(1 - Math.min(1, Math.max(0, f(f(i - low) / width))));
+    return f(f(f(1 / f(factor * length)) * f(1 - kept)) + f(f(1 / length) * kept));
   });
   return { inverseFrequencies, attentionScaling: yarnAttention(scaling, factor) };
 }
@@ -178,15 +188,16 @@ function trainedContext(
 }
 
 function longRope(
-  plain: Float64Array,
+  wavelengths: Float64Array,
   text: ConfigReader,
   scaling: ConfigReader,
   defaults: RopeDefaults,
 ): RopeSpec {
   const divided = (key: string) => {
-    const factors = scaling.numbers(key, plain.length);
+    const factors = scaling.numbers(key, wavelengths.length);
     if (factors.some((factor) => factor === 0)) throw scaling.refuse(key, "no factor can be 0");
-    return plain.map((frequency, i) => frequency / (factors[i] ?? 1));
+    const f = Math.fround;
+    return frequenciesOf(wavelengths.map((length, i) => f(f(factors[i] ?? 1) * length)));
   };
   const context = trainedContext(text, scaling, defaults);
   const present = text.size("max_position_embeddings", defaults.context, LIMITS.positions);
@@ -205,12 +216,13 @@ function scaleLlama3(plain: Float64Array, scaling: ConfigReader, context: number
   const low = readFactor(scaling, "low_freq_factor");
   const high = readFactor(scaling, "high_freq_factor");
   if (high <= low) throw scaling.refuse("high_freq_factor", `more than low_freq_factor is needed`);
+  const f = Math.fround;
   return plain.map((frequency) => {
-    const wavelength = (2 * Math.PI) / frequency;
+    const wavelength = f(f(2 * Math.PI) / frequency);
     if (wavelength < context / high) return frequency;
-    if (wavelength > context / low) return frequency / factor;
-    const smooth = (context / wavelength - low) / (high - low);
-    return ((1 - smooth) * frequency) / factor + smooth * frequency;
+    if (wavelength > context / low) return f(frequency / factor);
+    const smooth = f(f(f(context / wavelength) - low) / (high - low));
+    return f(f(f(f(1 - smooth) * frequency) / factor) + f(smooth * frequency));
   });
 }
 
@@ -222,8 +234,9 @@ export function axialRope(headDim: number, theta: number): RopeSpec {
   const half = headDim / 2;
   const quarter = half / 2;
   const places = Array.from({ length: half }, (_, i) => i);
+  const frequencies = frequenciesOf(wavelengthsOf(theta, half));
   return {
-    inverseFrequencies: Float64Array.from(places, (i) => 1 / theta ** ((2 * (i % quarter)) / half)),
+    inverseFrequencies: Float64Array.from(places, (i) => frequencies[i % quarter] ?? 0),
     axes: places.map((i) => (i < quarter ? 0 : 1)),
     attentionScaling: 1,
   };
