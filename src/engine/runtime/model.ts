@@ -1,4 +1,3 @@
-import { ModelError } from "../../common/errors.ts";
 import type { EngineSettings } from "../../protocol/requests.ts";
 import {
   isNative,
@@ -23,6 +22,7 @@ import type { Precision } from "../graph/onnx.ts";
 import { towerGraphs } from "../graph/tower.ts";
 import { keepsHead } from "./budget.ts";
 import { NativeTower, nativeMultiplyAdds, type VisionProgress } from "./native-tower.ts";
+import { allFinite, notFinite } from "./not-finite.ts";
 import { measurePace } from "./pace.ts";
 import { poolTokens } from "./pooling.ts";
 import { choosePrecision, chooseProvider } from "./provider.ts";
@@ -43,6 +43,13 @@ interface VisionSessions {
   readonly patches: Session;
   readonly layers: readonly Session[];
   readonly connector: Session;
+}
+
+/** Video tokens [count, d], their grid, and the features [frames, kept tokens, d] they were made of. */
+interface VideoTokens {
+  readonly tokens: Float32Array;
+  readonly features: Float32Array;
+  readonly grid: PoolingSpec;
 }
 
 /** How an open model computes. */
@@ -99,10 +106,7 @@ export class OpenModel {
     const { provider, note } = await chooseProvider(settings.provider);
     const options: SessionOptions = { provider, threads: settings.threads, keepWidened };
     const precision = choosePrecision(settings.precision ?? "auto", provider, decoderDtype(spec));
-    const open = (graph: Uint8Array) =>
-      Session.open(graph, spec.root, options).catch((error: unknown) => {
-        throw new ModelError(`${spec.root}: ONNX Runtime refused a graph: ${String(error)}`);
-      });
+    const open = (graph: Uint8Array) => Session.open(graph, spec.root, options);
     const layers: LayerSessions[] = [];
     for (const layer of spec.decoder.layers) {
       layers.push({
@@ -167,9 +171,17 @@ export class OpenModel {
     return session;
   }
 
-  /** Token ids [n] to embeddings [n, d]. */
+  /**
+   * Token ids [n] to embeddings [n, d].
+   *
+   * @throws ModelError when one of them is not finite.
+   */
   async embed(ids: ArrayLike<number>): Promise<Float32Array> {
-    return floatsOf(await this.#embedding.run({ ids: indices(ids) }), "x");
+    const rows = floatsOf(await this.#embedding.run({ ids: indices(ids) }), "x");
+    if (allFinite(rows)) return rows;
+    const { root, decoder } = this.spec;
+    const what = "the prompt's embeddings are not finite";
+    throw await notFinite(root, what, decoder.embedding, "the embeddings changed while in use");
   }
 
   /**
@@ -180,13 +192,31 @@ export class OpenModel {
    * @returns tokens [video tokens, d], frame-major, then row, then column, then those that belong to
    *   no frame; the grid of the frames' tokens; features [frames, kept tokens, d] before what
    *   averages over time.
+   * @throws ModelError when they are not finite.
    */
   async videoTokens(
     pixels: Float32Array,
     frames: number,
     progress: VisionProgress,
     picture?: PictureSize,
-  ): Promise<{ tokens: Float32Array; features: Float32Array; grid: PoolingSpec }> {
+  ): Promise<VideoTokens> {
+    const found = await this.#videoTokens(pixels, frames, progress, picture);
+    if (allFinite(found.tokens)) return found;
+    const { root, vision, connector } = this.spec;
+    throw await notFinite(
+      root,
+      "the video's features are not finite",
+      [connector, vision],
+      "the numbers of its vision tower are not those of a trained model",
+    );
+  }
+
+  async #videoTokens(
+    pixels: Float32Array,
+    frames: number,
+    progress: VisionProgress,
+    picture: PictureSize | undefined,
+  ): Promise<VideoTokens> {
     const { spec } = this;
     if (isNative(spec)) {
       if (picture === undefined) throw new Error("this model's pictures have a size of their own");

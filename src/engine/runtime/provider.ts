@@ -1,6 +1,8 @@
 import { listSupportedBackends } from "onnxruntime-node";
+import { ModelError } from "../../common/errors.ts";
 import type { PrecisionChoice, Provider } from "../../protocol/requests.ts";
 import { Graph, type Precision } from "../graph/onnx.ts";
+import { runtimeReason } from "./failure.ts";
 import { floats, Session } from "./session.ts";
 
 /** A provider that works here, and what to tell when it is not the one asked for. */
@@ -58,11 +60,6 @@ async function providerProblem(
     await session.release();
     return undefined;
   } catch (error) {
-    return firstLine(error);
+    return runtimeReason(error instanceof ModelError ? error.cause : error);
   }
-}
-
-function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return (message.split("\n")[0] ?? message).slice(0, 200);
 }

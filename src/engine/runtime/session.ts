@@ -1,5 +1,7 @@
 import * as ort from "onnxruntime-node";
+import { ModelError } from "../../common/errors.ts";
 import type { Provider } from "../../protocol/requests.ts";
+import { runFailure, runtimeReason } from "./failure.ts";
 
 /** How sessions compute; the same for every session of a model. */
 export interface SessionOptions {
@@ -34,14 +36,17 @@ export function indices(values: ArrayLike<number>): OrtTensor {
 /** One small graph, ready to run. Running blocks the thread; cancel between runs. */
 export class Session {
   readonly #session: ort.InferenceSession;
+  readonly #provider: SessionOptions["provider"];
 
-  private constructor(session: ort.InferenceSession) {
+  private constructor(session: ort.InferenceSession, provider: SessionOptions["provider"]) {
     this.#session = session;
+    this.#provider = provider;
   }
 
   /**
    * @param model the graph as an ONNX file's bytes.
    * @param root the folder of its external data; "" when it has none.
+   * @throws ModelError when ONNX Runtime refuses the graph or cannot read its weights.
    */
   static async open(model: Uint8Array, root: string, options: SessionOptions): Promise<Session> {
     const extra: Record<string, unknown> = {
@@ -54,7 +59,7 @@ export class Session {
         ? {}
         : { optimization: { disable_specified_optimizers: "ConstantFolding" } }),
     };
-    const session = await ort.InferenceSession.create(model, {
+    const creating = ort.InferenceSession.create(model, {
       executionProviders: [options.provider],
       ...(options.threads > 0 ? { intraOpNumThreads: options.threads } : {}),
       interOpNumThreads: 1,
@@ -65,16 +70,29 @@ export class Session {
       logSeverityLevel: 3,
       extra,
     });
-    return new Session(session);
+    const session = await creating.catch((error: unknown) => {
+      const place = root === "" ? `the execution provider "${options.provider}"` : root;
+      throw new ModelError(`${place}: a graph cannot be opened (${runtimeReason(error)})`, {
+        cause: error,
+      });
+    });
+    return new Session(session, options.provider);
   }
 
-  /** Runs the graph; every output of it, or those named in `into`, written to the given memory. */
+  /**
+   * Runs the graph; every output of it, or those named in `into`, written to the given memory.
+   *
+   * @throws InputError when the memory or the execution provider fails.
+   */
   async run(
     inputs: Readonly<Record<string, OrtTensor>>,
     into?: Readonly<Record<string, OrtTensor>>,
   ): Promise<Readonly<Record<string, OrtTensor>>> {
-    const result =
-      into === undefined ? await this.#session.run(inputs) : await this.#session.run(inputs, into);
+    const running =
+      into === undefined ? this.#session.run(inputs) : this.#session.run(inputs, into);
+    const result = await running.catch((error: unknown) => {
+      throw runFailure(error, this.#provider);
+    });
     return result as Readonly<Record<string, OrtTensor>>;
   }
 

@@ -1,6 +1,7 @@
-import { ModelError, throwIfCancelled } from "../../common/errors.ts";
+import { type ModelError, throwIfCancelled } from "../../common/errors.ts";
 import { promptTables } from "../families/shared/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
+import { allFinite, notFinite } from "../runtime/not-finite.ts";
 import { floats } from "../runtime/session.ts";
 import { type BranchRows, LayerAttention, type Projected } from "./attend.ts";
 import type { Patch } from "./interventions.ts";
@@ -321,9 +322,7 @@ class Pass {
       { x: floats(x, [total, width]), context: floats(context, [total, this.#qWidth]) },
       { y: floats(y, [total, width]) },
     );
-    // Branches go wrong alone only where the range is small.
-    const half = this.#model.precision === "float16";
-    this.#refuseOverflow(layer, half ? y : y.subarray(0, head * width));
+    if (!allFinite(y)) throw await this.#notFinite(layer);
     at = head;
     for (const [i, b] of chunk.entries()) {
       const count = counts[i] ?? 0;
@@ -339,17 +338,16 @@ class Pass {
     return y;
   }
 
-  /** @throws ModelError where rows hold an infinity or NaN, which would spread from here. */
-  #refuseOverflow(layer: number, rows: Float32Array): void {
-    let zero = 0;
-    for (let i = 0; i < rows.length; i++) zero += 0 * (rows[i] ?? 0);
-    if (zero === 0) return;
+  /** The error for rows that hold an infinity or NaN, which would spread from here. */
+  #notFinite(layer: number): Promise<ModelError> {
     const { spec, precision } = this.#model;
-    throw new ModelError(
-      `${spec.root}: after decoder layer ${layer + 1} the residual stream is not finite; ` +
-        (precision === "float16"
-          ? "choose float32 as the precision, which has a larger range"
-          : "the layer's weights are damaged, or the file's numbers are not those of a trained model"),
+    return notFinite(
+      spec.root,
+      `after decoder layer ${layer + 1} the residual stream is not finite`,
+      spec.decoder.layers[layer],
+      precision === "float16"
+        ? "choose float32 as the precision, which has a larger range"
+        : "the file's numbers are not those of a trained model",
     );
   }
 

@@ -1,5 +1,7 @@
+import type { ModelError } from "../../common/errors.ts";
 import type { Unembedding } from "../graph/decoder.ts";
 import type { OpenModel } from "../runtime/model.ts";
+import { allFinite, notFinite } from "../runtime/not-finite.ts";
 import { floats, floatsOf, indices, integersOf } from "../runtime/session.ts";
 
 /** Logits (rows x vocabulary) that one unembedding call may hold. */
@@ -26,6 +28,7 @@ export interface Reading {
 /**
  * Logit lens of residual rows: softmax over the whole vocabulary, fp32.
  *
+ * @throws ModelError when logits are not finite.
  * @param rows [n, d]
  * @param normed for each row, whether the final norm comes first.
  */
@@ -57,6 +60,7 @@ export async function unembed(
       k: indices([k]),
       ids: indices(ids),
     });
+    if (!allFinite(floatsOf(outputs, "sum"))) throw await refuseLogits(model, rows, reading);
     out.topIds.set(integersOf(outputs, "top_ids"), first * k);
     out.top.set(floatsOf(outputs, "top"), first * k);
     if (reading.chosen.length > 0) {
@@ -64,4 +68,17 @@ export async function unembed(
     }
   }
   return out;
+}
+
+async function refuseLogits(
+  { spec }: OpenModel,
+  rows: Float32Array,
+  { unembedding }: Reading,
+): Promise<ModelError> {
+  const { finalNorm, head, embedding } = spec.decoder;
+  const made = [unembedding === "embedding" ? embedding : head, finalNorm];
+  const otherwise = allFinite(rows)
+    ? "the numbers of the output head are not those of a trained model"
+    : "the residual stream is not finite";
+  return notFinite(spec.root, "the logits are not finite", made, otherwise);
 }
