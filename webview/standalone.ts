@@ -6,6 +6,7 @@ import {
   type SaveRequest,
   STANDALONE_RUN_ID,
 } from "../src/protocol/panel.ts";
+import { tensorElements } from "../src/protocol/tensors.ts";
 import { el } from "./dom.ts";
 
 /** A run inside an exported page. */
@@ -14,15 +15,15 @@ export interface StandaloneRun {
   readonly events: readonly RunEvent[];
 }
 
-const ARRAY_OF = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u8: Uint8Array } as const;
-
 /** A tensor as the run file holds it, made whole again; the page was written from checked events. */
 function revive(_: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (!("base64" in value && "dtype" in value && "shape" in value)) return value;
   const { dtype, shape, base64 } = value as Omit<Tensor, "data"> & { base64: string };
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  return { dtype, shape, data: new ARRAY_OF[dtype](bytes.buffer) } satisfies Tensor;
+  const data = tensorElements(dtype, bytes);
+  if (data === undefined) throw new Error("this page's run is damaged");
+  return { dtype, shape, data } satisfies Tensor;
 }
 
 /** The run inlined in this page, or null when this is a webview of the editor. */

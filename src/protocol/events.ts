@@ -3,8 +3,11 @@ import * as z from "zod";
 import { RUN_FORMAT } from "./format.ts";
 import { RUN_LIMITS as MAX } from "./limits.ts";
 
-/** Element types of a `Tensor`; `f16` holds IEEE half-precision bits in a Uint16Array. */
-export const TENSOR_DTYPES = ["f32", "f16", "i32", "u8"] as const;
+/**
+ * Element types of a `Tensor`; `f24` holds float32 numbers whose lowest byte is zero (a file leaves it
+ * out), `f16` IEEE half-precision bits in a Uint16Array (attention in runs of format version 1).
+ */
+export const TENSOR_DTYPES = ["f32", "f24", "f16", "i32", "u8"] as const;
 export type TensorElement = (typeof TENSOR_DTYPES)[number];
 
 /** A dense row-major array of numbers. */
@@ -22,7 +25,13 @@ function isExtent(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0 && value <= MAX.extent;
 }
 
-const ARRAY_OF = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u8: Uint8Array } as const;
+const ARRAY_OF = {
+  f32: Float32Array,
+  f24: Float32Array,
+  f16: Uint16Array,
+  i32: Int32Array,
+  u8: Uint8Array,
+} as const;
 
 const tensor = z.custom<Tensor>((value) => {
   const { dtype, shape, data } = (value ?? {}) as Partial<Tensor>;

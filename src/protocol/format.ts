@@ -1,3 +1,4 @@
 /** What the first line of a run file says of itself. */
 export const RUN_FORMAT = "flowprobe-run";
-export const RUN_FORMAT_VERSION = 1;
+/** 2: attention rows are kept in 24 bits instead of 16. */
+export const RUN_FORMAT_VERSION = 2;

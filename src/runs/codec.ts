@@ -6,15 +6,14 @@ import {
   type TensorElement,
 } from "../protocol/events.ts";
 import { RUN_FORMAT_VERSION } from "../protocol/format.ts";
+import { tensorBytes, tensorElements } from "../protocol/tensors.ts";
 
-/** A tensor as it stands in the file: base64 of its little-endian elements. */
+/** A tensor as it stands in the file: base64 of its elements' bytes. */
 interface StoredTensor {
   readonly dtype: TensorElement;
   readonly shape: readonly number[];
   readonly base64: string;
 }
-
-const ARRAY_OF = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u8: Uint8Array } as const;
 
 /** Longest part of a validation message that is passed on: a hostile line can make it very long. */
 const MAX_REASON = 200;
@@ -90,9 +89,10 @@ function isTensor(value: unknown): value is Tensor {
   );
 }
 
-function store({ dtype, shape, data }: Tensor): StoredTensor {
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return { dtype, shape, base64: bytes.toString("base64") };
+function store(tensor: Tensor): StoredTensor {
+  const { buffer, byteOffset, byteLength } = tensorBytes(tensor);
+  const base64 = Buffer.from(buffer, byteOffset, byteLength).toString("base64");
+  return { dtype: tensor.dtype, shape: tensor.shape, base64 };
 }
 
 function isStored(value: unknown): value is StoredTensor {
@@ -108,9 +108,7 @@ function isStored(value: unknown): value is StoredTensor {
 /** The tensor, or the value as it stands when its bytes are no whole number of elements. */
 function restore(stored: StoredTensor): Tensor | StoredTensor {
   const { dtype, shape, base64 } = stored;
-  const ArrayType = ARRAY_OF[dtype];
   // Copied, so that the array is aligned and does not keep a larger buffer alive.
-  const bytes = Uint8Array.from(Buffer.from(base64, "base64"));
-  if (bytes.length % ArrayType.BYTES_PER_ELEMENT !== 0) return stored;
-  return { dtype, shape, data: new ArrayType(bytes.buffer) };
+  const data = tensorElements(dtype, Uint8Array.from(Buffer.from(base64, "base64")));
+  return data === undefined ? stored : { dtype, shape, data };
 }

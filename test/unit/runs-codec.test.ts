@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { roundToFloat24 } from "../../src/common/float24.ts";
 import type { RunEvent, RunEventOf, Tensor } from "../../src/protocol/events.ts";
 import { decodeEvent, encodeEvent, newerVersion } from "../../src/runs/codec.ts";
 import { splitLines } from "../../src/runs/lines.ts";
@@ -28,6 +29,7 @@ test("every event of a whole run comes back from its line as it was", () => {
 test("tensors of every element type keep their bits, and do not share a buffer", () => {
   const tensors: Tensor[] = [
     { dtype: "f32", shape: [2, 2], data: Float32Array.of(1.5, -0, Number.NaN, 3.4e38) },
+    { dtype: "f24", shape: [3], data: roundToFloat24(Float32Array.of(0.1, -1e-30, 1)) },
     { dtype: "f16", shape: [3], data: Uint16Array.of(0x3c00, 0x7c00, 0x8001) },
     { dtype: "i32", shape: [1, 2], data: Int32Array.of(-1, 2 ** 31 - 1) },
     { dtype: "u8", shape: [0, 5], data: new Uint8Array() },
@@ -94,7 +96,7 @@ test("a newer version of the format is said, this one's is not", () => {
   const [started] = syntheticRun();
   assert.ok(started?.type === "run.started");
   assert.equal(newerVersion(started), undefined);
-  assert.match(newerVersion({ ...started, version: 7 }) ?? "", /format version 7; .* version 1/);
+  assert.match(newerVersion({ ...started, version: 7 }) ?? "", /format version 7; .* version 2/);
 });
 
 test("lines are cut at line breaks wherever the chunks end", async () => {

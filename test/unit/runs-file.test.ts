@@ -10,6 +10,7 @@ import { InputError } from "../../src/common/errors.ts";
 import { openRunLog } from "../../src/host/runs/log.ts";
 import { RunSession } from "../../src/host/runs/session.ts";
 import type { RunEvent } from "../../src/protocol/events.ts";
+import { RUN_FORMAT_VERSION } from "../../src/protocol/format.ts";
 import { encodeEvent } from "../../src/runs/codec.ts";
 import { experimentsOf, withFreshExperimentIds } from "../../src/runs/experiments.ts";
 import { readEvents, readRunFile } from "../../src/runs/file.ts";
@@ -202,7 +203,7 @@ test("a run of a newer version is read as far as it is known, and that is said",
   const path = newPath();
   const [started, ...rest] = run;
   assert.ok(started?.type === "run.started");
-  const newer = { ...started, version: 2 };
+  const newer = { ...started, version: RUN_FORMAT_VERSION + 1 };
   writeFileSync(path, [newer, ...rest].map((event) => encodeEvent(event)).join("\n"));
   const back = await readRunFile(path);
   assert.deepEqual(back.events, [newer, ...rest]);

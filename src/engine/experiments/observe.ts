@@ -1,4 +1,4 @@
-import { toHalf } from "../../common/half.ts";
+import { roundToFloat24 } from "../../common/float24.ts";
 import { spansOf } from "../../prompts/groups.ts";
 import type {
   AnswerReading,
@@ -164,7 +164,7 @@ export function massReading(mass: Float32Array, groups: readonly string[]): Mass
   };
 }
 
-/** Attention weights [heads, rows, S], or their mean over heads [1, rows, S], as half floats. */
+/** Attention weights [heads, rows, S], or their mean over heads [1, rows, S], to 8e-6 of each. */
 function attentionTensor(
   weights: Float32Array,
   heads: number,
@@ -173,13 +173,16 @@ function attentionTensor(
 ): Tensor {
   const size = weights.length / heads;
   if (!headAveraged) {
-    return { dtype: "f16", shape: [heads, rows, size / rows], data: toHalf(weights) };
+    const data = roundToFloat24(weights);
+    return { dtype: "f24", shape: [heads, rows, size / rows], data };
   }
   const mean = new Float32Array(size);
-  for (let h = 0; h < heads; h++) {
-    for (let i = 0; i < size; i++) mean[i] = (mean[i] ?? 0) + (weights[h * size + i] ?? 0) / heads;
+  for (let i = 0; i < size; i++) {
+    let sum = 0;
+    for (let h = 0; h < heads; h++) sum += weights[h * size + i] ?? 0;
+    mean[i] = sum / heads;
   }
-  return { dtype: "f16", shape: [1, rows, size / rows], data: toHalf(mean) };
+  return { dtype: "f24", shape: [1, rows, size / rows], data: roundToFloat24(mean) };
 }
 
 /** Membership matrices of token groups, as the attention graph takes them. */
