@@ -33,6 +33,7 @@ export const compare: Command = {
     temporal: { kind: "text", value: "WORDS", help: "temporal words to look for, with commas" },
     json: { kind: "flag", help: "print one JSON object instead of tables" },
   },
+  cancelled: "cancelled; nothing was written",
   async run(args, terminal) {
     const files = args.positionals.map((path) => resolve(path));
     if (files.length < MIN_RUNS || files.length > MAX_RUNS) {
@@ -40,7 +41,7 @@ export const compare: Command = {
     }
     const runs: RunFacts[] = [];
     for (const path of files) {
-      const { events, problems } = await readRunFile(path);
+      const { events, problems } = await readRunFile(path, terminal.signal);
       for (const problem of problems) terminal.note(`${path}: ${problem}`);
       const facts = runFacts(events);
       if (facts === null) throw new InputError(`${path}: no run was started in this file`);

@@ -39,13 +39,14 @@ export const exportRun: Command = {
     },
     overwrite: { kind: "flag", help: "replace files that exist" },
   },
+  cancelled: "cancelled; nothing was written",
   async run(args, terminal) {
     if (args.positionals.length === 0) throw new UsageError("the run file is missing");
     const format = FORMATS.find((known) => known === args.text("format"));
     if (format === undefined) throw new UsageError("--format is missing");
     const runs = [];
     for (const path of args.positionals) {
-      const { events, problems } = await readRunFile(resolve(path));
+      const { events, problems } = await readRunFile(resolve(path), terminal.signal);
       for (const problem of problems) terminal.note(`${path}: ${problem}`);
       runs.push(events);
     }

@@ -61,8 +61,11 @@ async function main(args: readonly string[]): Promise<number> {
     if (stop.signal.aborted) process.exit(EXIT.cancelled);
     stop.abort();
   };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // Those of the launcher, which were for the time until here.
+    process.removeAllListeners(signal);
+    process.on(signal, interrupt);
+  }
   const terminal = makeTerminal(stop.signal);
   try {
     await command.run(new ParsedArguments(rest, command.flags), terminal);
@@ -70,9 +73,6 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     terminal.status("");
     return tellError(command, error);
-  } finally {
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
   }
 }
 

@@ -1,11 +1,10 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { InputError } from "../common/errors.ts";
 import type { EngineClient } from "../engine/service/client.ts";
 import type { EventSink, RunEvent } from "../protocol/events.ts";
 import type { AnalysisJob } from "../protocol/requests.ts";
-import { withFreshExperimentIds } from "../runs/experiments.ts";
-import { readRunFile } from "../runs/file.ts";
+import { fileStart, readRunFile } from "../runs/file.ts";
+import { lockRun } from "../runs/lock.ts";
 import { runFilePath } from "../runs/names.ts";
 import { remainderOf } from "../runs/resume.ts";
 import { RunWriter } from "../runs/writer.ts";
@@ -19,11 +18,12 @@ export interface RecordedRun {
 /**
  * Runs a job and keeps its events: in the run file as they come, and in memory for the report. What
  * was found stays in the file, whatever happens. A file that is a run of the same model, clip and
- * question is continued: its events are told again, and only what it lacks is computed.
+ * question is continued: its events are told again, and only what it lacks is computed. While another
+ * program writes the file, this one waits.
  *
  * @param out the run file, or the folder for it; absent: in the current folder, named after the clip.
- * @throws whatever the engine threw, or InputError when the file cannot be written, or is something
- *   else: known before any work.
+ * @throws whatever the engine threw, or InputError when the file cannot be written, is something else,
+ *   or is a run of something else: known before any work.
  */
 export async function recordRun(
   client: EngineClient,
@@ -33,9 +33,20 @@ export async function recordRun(
   signal: AbortSignal,
 ): Promise<RecordedRun> {
   const path = pathOf(job, out);
-  return existsSync(path)
-    ? continueRun(client, job, path, sink, signal)
-    : write(client, job, await RunWriter.create(path), [], sink, signal);
+  const say = (message: string, level: "info" | "warning" = "info") =>
+    sink({ type: "notice", level, message });
+  const lock = await lockRun(path, { signal, onWait: say });
+  try {
+    const start = await fileStart(path);
+    const isNew = start === "absent" || start === "unstarted";
+    const writer = isNew ? await RunWriter.create(path) : undefined;
+    if (lock.problem !== undefined) say(lock.problem, "warning");
+    return await (writer === undefined
+      ? continueRun(client, job, path, sink, signal)
+      : write(client, job, writer, [], sink, signal));
+  } finally {
+    await lock.release();
+  }
 }
 
 function pathOf(job: AnalysisJob, out: string | undefined): string {
@@ -49,6 +60,9 @@ function pathOf(job: AnalysisJob, out: string | undefined): string {
     : given;
 }
 
+/** Events of the clean pass. */
+const CLEAN: ReadonlySet<RunEvent["type"]> = new Set(["video.frames", "layer.clean", "answer"]);
+
 async function continueRun(
   client: EngineClient,
   job: AnalysisJob,
@@ -56,30 +70,39 @@ async function continueRun(
   sink: EventSink,
   signal: AbortSignal,
 ): Promise<RecordedRun> {
-  const { events } = await readRunFile(path);
-  const remainder = remainderOf(job, events);
-  if (typeof remainder === "string") {
-    throw new InputError(`${path}: exists already, and ${remainder}; choose another file`);
-  }
-  const { experiments, cleanComplete } = remainder;
-  const known = remainder.known.filter(
+  const { events } = await readRunFile(path, signal);
+  const started = events.find((event) => event.type === "run.started");
+  if (started === undefined) throw new Error(`${path} was read without its first event`);
+  const { experiments, cleanComplete, known: own } = remainderOf(job, events);
+  const rest = {
+    ...job,
+    experiments,
+    continues: { file: path, started, cleanKnown: cleanComplete },
+  };
+  const known = own.filter(
     ({ type }) => type !== "run.finished" && (cleanComplete || !CLEAN.has(type)),
   );
-  for (const event of known) sink(event);
-  if (experiments.length === 0 && cleanComplete) return { events: known, path };
-  const taken = events.flatMap((event) => ("experiment" in event ? [event.experiment] : []));
+  // Nothing is told or written before the engine has found that the run is of the same input.
+  const pending: RunEvent[] = [...known];
+  const take = (event: RunEvent, next: EventSink) => {
+    const accepted = event.type !== "progress" && event.type !== "run.finished";
+    if (accepted) for (const earlier of pending.splice(0)) sink(earlier);
+    if (event.type === "progress" || pending.length === 0) next(event);
+  };
+  if (experiments.length === 0 && cleanComplete) {
+    await client.run(
+      rest,
+      (event) => {
+        if (event.type === "progress" || event.type === "notice") take(event, sink);
+      },
+      signal,
+    );
+    for (const earlier of pending) sink(earlier);
+    return { events: known, path };
+  }
   const writer = await RunWriter.append(path);
-  const rest = { ...job, experiments };
-  return write(client, rest, writer, known, sink, signal, (next) =>
-    withFreshExperimentIds(taken, (event) => {
-      const again = event.type === "run.started" || (cleanComplete && CLEAN.has(event.type));
-      if (!again) next(event);
-    }),
-  );
+  return write(client, rest, writer, known, sink, signal, take);
 }
-
-/** Events of the clean pass. */
-const CLEAN: ReadonlySet<RunEvent["type"]> = new Set(["video.frames", "layer.clean", "answer"]);
 
 async function write(
   client: EngineClient,
@@ -88,14 +111,14 @@ async function write(
   known: readonly RunEvent[],
   sink: EventSink,
   signal: AbortSignal,
-  filter: (next: EventSink) => EventSink = (next) => next,
+  through: (event: RunEvent, next: EventSink) => void = (event, next) => next(event),
 ): Promise<RecordedRun> {
   const events = [...known];
-  const take = filter((event) => {
+  const keep: EventSink = (event) => {
     if (event.type !== "progress") events.push(event);
     writer.append(event);
     sink(event);
-  });
+  };
   const stop = new AbortController();
   const passOn = () => stop.abort();
   signal.addEventListener("abort", passOn, { once: true });
@@ -103,7 +126,7 @@ async function write(
   // A full disk ends the work: results that cannot be kept are not worth computing.
   void writer.failed.then(() => stop.abort());
   try {
-    await client.run(job, take, stop.signal);
+    await client.run(job, (event) => through(event, keep), stop.signal);
   } finally {
     signal.removeEventListener("abort", passOn);
     await writer.close();

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { InputError } from "../common/errors.ts";
+import { newExperimentId } from "../common/experiment-id.ts";
 import type { EventSink, RunEventOf } from "../protocol/events.ts";
 import type {
   AnalysisJob,
@@ -11,6 +12,7 @@ import { prepareDecoder } from "../video/decoder-module.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { encodePicture } from "../video/pictures.ts";
 import type { RgbFrame } from "../video/types.ts";
+import { folderStamp, modelIdentity } from "./checkpoint/identity.ts";
 import { requireClipFits } from "./clip-memory.ts";
 import {
   forecastSearch,
@@ -37,13 +39,16 @@ import { modelNotices } from "./notices.ts";
 import {
   type ClipShape,
   clipShape,
+  encodeInput,
   type LoadedModel,
   type PreparedRun,
   preparePrompt,
-  prepareRun,
+  type ReadInput,
+  readInput,
 } from "./prepare.ts";
 import { decoderDtype, OpenModel, visionMultiplyAdds } from "./runtime/model.ts";
 import { RUNTIME } from "./runtime/session.ts";
+import { requireSameRun } from "./same-run.ts";
 import { forecastPasses, total } from "./trace/memory.ts";
 import { leavesOut } from "./video-tokens.ts";
 import { VisionCache } from "./vision-cache/cache.ts";
@@ -137,7 +142,11 @@ const CLIPS_KEPT = 4;
 export class Engine {
   readonly #settings: EngineSettings;
   #model: LoadedModel | undefined;
+  /** State of the model's folder when it was opened. */
+  #stamp = "";
   readonly #cache: VisionCache;
+  /** The run made last; its frames are encoded when they are first needed. */
+  #input: ReadInput | undefined;
   #prepared: PreparedRun | undefined;
 
   constructor(settings: EngineSettings) {
@@ -159,11 +168,13 @@ export class Engine {
 
   /**
    * Analyzes a clip and a question: `run.started`, the clean layers, the answer, then the job's
-   * experiments. The run stays prepared for further `experiment` calls.
+   * experiments. A job that continues a run must have the run's input; only what the run lacks is
+   * computed and told. The run stays prepared for further `experiment` calls.
    *
    * @throws ModelError, InputError, CancelledError; what was found has been told by then.
    */
   async run(job: AnalysisJob, sink: EventSink, signal: AbortSignal): Promise<void> {
+    this.#input = undefined;
     this.#prepared = undefined;
     sink({ type: "progress", phase: "open", done: 0, total: 1 });
     // Compiles beside, while the model is opened.
@@ -171,15 +182,21 @@ export class Engine {
     const model = await this.#load(job.model);
     sink({ type: "progress", phase: "open", done: 1, total: 1 });
     await this.#requireFits(model, job);
-    const prepared = await prepareRun(model, job, this.#cache, sink, signal);
+    const input = await readInput(model, job, sink, signal);
+    const { continues } = job;
+    const remark = continues && requireSameRun(continues, input.started);
+    this.#input = input;
+    if (remark !== undefined) sink({ type: "notice", level: "warning", message: remark });
+    if (continues?.cleanKnown === true && job.experiments.length === 0) return;
+    const prepared = await this.#encoded(model, input, sink, signal);
     // Planned before anything is told, so that an impossible experiment fails at once.
-    const observer = prepared.observer(job.observe);
-    const asked = job.experiments.map((request, i) => ({
-      id: `${request.kind}-${i + 1}`,
+    const observer = continues?.cleanKnown === true ? undefined : prepared.observer(job.observe);
+    const asked = job.experiments.map((request) => ({
+      id: newExperimentId(request.kind),
       request,
     }));
     const run = planAll(asked, prepared.subject);
-    sink(prepared.started);
+    if (continues === undefined) sink(prepared.started);
     const { providerNote } = model.open;
     if (providerNote !== undefined)
       sink({ type: "notice", level: "warning", message: providerNote });
@@ -187,7 +204,9 @@ export class Engine {
       sink({ type: "notice", level: "warning", message });
     }
     for (const message of prepared.remarks) sink({ type: "notice", level: "info", message });
-    this.#prepared = prepared;
+    if (observer === undefined) {
+      return this.#experiments(model, prepared, undefined, run, sink, signal);
+    }
     const pictures = withPictures(sink, prepared.frames);
     try {
       await this.#experiments(model, prepared, observer, run, pictures.sink, signal);
@@ -207,8 +226,9 @@ export class Engine {
     sink: EventSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const { model, prepared } = this.#current();
-    const run = planAll([{ id, request }], prepared.subject);
+    const { model, input } = this.#current();
+    const run = planAll([{ id, request }], input.subject);
+    const prepared = await this.#encoded(model, input, sink, signal);
     await this.#experiments(model, prepared, undefined, run, sink, signal);
   }
 
@@ -261,7 +281,8 @@ export class Engine {
 
   /** Observes the clean run prepared last once more, with other observations. */
   async observe(observations: Observations, sink: EventSink, signal: AbortSignal): Promise<void> {
-    const { model, prepared } = this.#current();
+    const { model, input } = this.#current();
+    const prepared = await this.#encoded(model, input, sink, signal);
     const observer = prepared.observer(observations);
     const none = planAll([], prepared.subject);
     await this.#experiments(model, prepared, observer, none, sink, signal);
@@ -271,6 +292,7 @@ export class Engine {
   async release(): Promise<void> {
     const model = this.#model;
     this.#model = undefined;
+    this.#input = undefined;
     this.#prepared = undefined;
     await model?.open.release();
   }
@@ -301,20 +323,40 @@ export class Engine {
     return shape;
   }
 
-  #current(): { model: LoadedModel; prepared: PreparedRun } {
-    if (this.#model === undefined || this.#prepared === undefined) {
+  #current(): { model: LoadedModel; input: ReadInput } {
+    if (this.#model === undefined || this.#input === undefined) {
       throw new InputError("no clip is analyzed yet; analyze one first");
     }
-    return { model: this.#model, prepared: this.#prepared };
+    return { model: this.#model, input: this.#input };
+  }
+
+  /** The decoder's input of a run, made when it is first asked for. */
+  async #encoded(
+    model: LoadedModel,
+    input: ReadInput,
+    sink: EventSink,
+    signal: AbortSignal,
+  ): Promise<PreparedRun> {
+    this.#prepared ??= await encodeInput(model, input, this.#cache, sink, signal);
+    return this.#prepared;
   }
 
   async #load(folder: string): Promise<LoadedModel> {
-    if (this.#model?.folder === folder) return this.#model;
+    const stamp = await folderStamp(folder);
+    if (this.#model?.folder === folder && this.#stamp === stamp) return this.#model;
     await this.release();
-    const { spec, ...files } = await readModelFiles(folder);
+    const { spec, config, ...files } = await readModelFiles(folder);
     const open = await OpenModel.open(spec, this.#settings);
-    const identity = await visionIdentity(spec, `${open.provider} of ${RUNTIME}`);
-    this.#model = { folder, open, ...files, dtype: dtypeOf(spec), visionIdentity: identity };
+    const decides = { config, endTokenIds: spec.endTokenIds };
+    this.#model = {
+      folder,
+      open,
+      ...files,
+      dtype: dtypeOf(spec),
+      visionIdentity: await visionIdentity(spec, `${open.provider} of ${RUNTIME}`),
+      identity: modelIdentity(decides, spec.tensors),
+    };
+    this.#stamp = stamp;
     return this.#model;
   }
 }

@@ -1,3 +1,4 @@
+import { type JsonFile, readJsonFile } from "../common/config-reader.ts";
 import { readChatTemplate } from "../prompts/chat.ts";
 import { openTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
@@ -9,6 +10,8 @@ import type { ModelSpec } from "./families/shared/spec.ts";
 /** Everything that is read from a model folder before its graphs are opened. */
 export interface ModelFiles {
   readonly spec: ModelSpec;
+  /** config.json as it stands. */
+  readonly config: JsonFile["value"];
   readonly tokenizer: Tokenizer;
   readonly images: ImageProcessorSpec;
   /** The checkpoint's own chat template, in Jinja; undefined when it has none. */
@@ -22,11 +25,12 @@ export interface ModelFiles {
  */
 export async function readModelFiles(folder: string): Promise<ModelFiles> {
   const spec = await readModelSpec(folder);
-  const [tokenizer, images, chatTemplate] = await Promise.all([
+  const [{ value: config }, tokenizer, images, chatTemplate] = await Promise.all([
+    readJsonFile(folder, "config.json"),
     openTokenizer(folder),
     readFrameProcessor(folder, spec.frameProcessor),
     readChatTemplate(folder),
   ]);
   checkProcessorFits(folder, spec, images);
-  return { spec, tokenizer, images, chatTemplate };
+  return { spec, config, tokenizer, images, chatTemplate };
 }

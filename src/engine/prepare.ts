@@ -1,10 +1,9 @@
-import { basename } from "node:path";
 import { InputError, ModelError, throwIfCancelled } from "../common/errors.ts";
 import { renderChat } from "../prompts/chat.ts";
 import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
 import { CHAT_TEMPLATE, type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
 import { type ClipTimes, unknownTimes, videoText } from "../prompts/video-text.ts";
-import type { EventSink, RunEventOf } from "../protocol/events.ts";
+import type { EventSink, ModelIdentity, RunEventOf } from "../protocol/events.ts";
 import { RUN_FORMAT, RUN_FORMAT_VERSION } from "../protocol/format.ts";
 import { cellCount } from "../protocol/grid.ts";
 import type { PromptItem } from "../protocol/prompt-item.ts";
@@ -12,9 +11,9 @@ import type { AnalysisJob, ClipSource, Observations } from "../protocol/requests
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { evenIndices, spreadIndices } from "../video/even-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
-import { cropRectangle, preparedSize, preprocess } from "../video/preprocess.ts";
+import { type PixelValues, preparedSize, preprocess } from "../video/preprocess.ts";
 import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
-import type { FrameRule, RgbFrame, SampledVideo } from "../video/types.ts";
+import type { FrameRule, RgbFrame } from "../video/types.ts";
 import { rowPositions, timesOf } from "./clocks.ts";
 import { type CleanObserver, massRequest } from "./experiments/observe.ts";
 import type { Subject } from "./experiments/plan.ts";
@@ -25,12 +24,12 @@ import {
   isNative,
   type ModelSpec,
   type PictureSize,
-  type PoolingSpec,
   tokenCells,
   tokenGrid,
   tokenSide,
   trailingTokens,
 } from "./families/shared/spec.ts";
+import { runModel, runVideo } from "./run-header.ts";
 import type { OpenModel } from "./runtime/model.ts";
 import { range } from "./trace/rows.ts";
 import { keptCells, placeVideo } from "./video-tokens.ts";
@@ -39,9 +38,6 @@ import { featureKey } from "./vision-cache/key.ts";
 
 /** The usual logit lens. */
 const USUAL_LENS = { norm: true, unembedding: "head" } as const;
-
-/** What the model that ships with Flowprobe is called in runs. */
-const EMBEDDED_NAME = "Flowprobe embedded";
 
 /** A loaded model: graphs, tokenizer, image processor, and how it is called in a run. */
 export interface LoadedModel {
@@ -54,6 +50,19 @@ export interface LoadedModel {
   readonly dtype: string;
   /** What its video features depend on besides the pixels. */
   readonly visionIdentity: string;
+  /** What tells it from other checkpoints. */
+  readonly identity: ModelIdentity;
+}
+
+/** A clip and question made ready, up to the vision tower: everything but the frames' features. */
+export interface ReadInput {
+  readonly subject: Subject;
+  readonly tokens: PromptTokens;
+  readonly frames: readonly RgbFrame[];
+  readonly pixels: PixelValues;
+  readonly kept: readonly number[] | undefined;
+  readonly positions: PreparedPrompt["positions"];
+  readonly started: RunEventOf<"run.started">;
 }
 
 /** A clip and question as the decoder's input, and everything experiments need to know of them. */
@@ -194,27 +203,26 @@ export function renderFor(
 }
 
 /**
- * Samples the clip, encodes its frames, renders and tokenises the prompt, and merges both.
+ * Samples the clip, prepares its frames' pixels, and renders and tokenises the prompt.
  *
  * @throws InputError when the clip or the prompt cannot be used; CancelledError when stopped.
  */
-export async function prepareRun(
+export async function readInput(
   model: LoadedModel,
   job: AnalysisJob,
-  cache: VisionCache,
   sink: EventSink,
   signal: AbortSignal,
-): Promise<PreparedRun> {
+): Promise<ReadInput> {
   // The prompt is checked first: a mistake in it should not wait for the video.
   preparePrompt(model, job);
-  const wanted = wantedFrames(job) ?? model.open.spec.frames;
+  const asked = wantedFrames(job);
   const clip = withPromptRange(job);
 
   sink({ type: "progress", phase: "video", done: 0, total: 1 });
   const sampled = await sampleFrames(
     clip.path,
     {
-      frames: wanted,
+      frames: asked ?? model.open.spec.frames,
       rule: frameRule(model, job),
       start: clip.startSeconds,
       end: clip.endSeconds,
@@ -231,6 +239,38 @@ export async function prepareRun(
   const shape = { frames: frames.length, picture: { width, height }, kept };
   const times = timesOf(sampled, clip, model.open.spec.prompt.wording);
   const { rendered, tokens, subject } = renderedRun(model, job.prompt, shape, times);
+  return {
+    subject,
+    tokens,
+    frames,
+    pixels,
+    kept,
+    positions: rowPositions(model.open.spec, tokens, sampled, clip),
+    started: {
+      type: "run.started",
+      format: RUN_FORMAT,
+      version: RUN_FORMAT_VERSION,
+      time: new Date().toISOString(),
+      model: runModel(model, job, tokens.grid),
+      video: runVideo(sampled, frames, { ...clip, frames: asked }, model.images, pixels),
+      prompt: runPrompt(job.prompt, rendered, tokens),
+      tokens: runTokens(tokens),
+    },
+  };
+}
+
+/**
+ * Encodes the frames, or takes their features from the cache, and merges them with the prompt.
+ *
+ * @throws CancelledError when stopped.
+ */
+export async function encodeInput(
+  model: LoadedModel,
+  { subject, tokens, frames, pixels, kept, positions, started }: ReadInput,
+  cache: VisionCache,
+  sink: EventSink,
+  signal: AbortSignal,
+): Promise<PreparedRun> {
   const tell = (done: number, total: number) => {
     throwIfCancelled(signal);
     sink({ type: "progress", phase: "vision", done, total });
@@ -246,8 +286,9 @@ export async function prepareRun(
       grid: [grid.frames, grid.rows, grid.columns],
     },
     async () => {
-      const { data } = pixels;
-      return (await model.open.videoTokens(data, frames.length, tell, shape.picture)).tokens;
+      const { data, shape } = pixels;
+      const picture = { width: shape[3], height: shape[2] };
+      return (await model.open.videoTokens(data, frames.length, tell, picture)).tokens;
     },
     (message) => remarks.push(message),
   );
@@ -257,34 +298,20 @@ export async function prepareRun(
   const embeddings = await model.open.embed(tokens.ids);
   placeVideo(embeddings, tokens, features.tokens, kept);
 
-  const prompt = runPrompt(job.prompt, rendered, tokens);
+  const { prompt, video } = started;
   const truth = tokens.options.find(({ label }) => label === prompt.answer);
   return {
     embeddings,
-    positions: rowPositions(model.open.spec, tokens, sampled, clip),
+    positions,
     length: tokens.length,
     options: tokens.options,
     truthId: truth?.tokenId,
     tokenText: (id) => model.tokenizer.tokenText(id),
-    observer: (observe) => {
-      return observerOf(observe, tokens);
-    },
+    observer: (observe) => observerOf(observe, tokens),
     subject,
     frames,
     remarks,
-    started: {
-      type: "run.started",
-      format: RUN_FORMAT,
-      version: RUN_FORMAT_VERSION,
-      time: new Date().toISOString(),
-      model: runModel(model, job, tokens.grid),
-      video: {
-        ...runVideo(sampled, frames, clip, model.images),
-        ...(features.cached ? { featuresCached: true } : {}),
-      },
-      prompt,
-      tokens: runTokens(tokens),
-    },
+    started: features.cached ? { ...started, video: { ...video, featuresCached: true } } : started,
   };
 }
 
@@ -349,51 +376,4 @@ function reordered(frames: readonly RgbFrame[], order: ClipSource["order"]): rea
         .map(({ frame }) => frame);
     }
   }
-}
-
-function runModel(
-  model: LoadedModel,
-  job: AnalysisJob,
-  grid: PoolingSpec,
-): RunEventOf<"run.started">["model"] {
-  const { spec } = model.open;
-  const { decoder } = spec;
-  return {
-    name: job.embedded ? EMBEDDED_NAME : basename(model.folder),
-    folder: model.folder,
-    embedded: job.embedded,
-    family: spec.family,
-    layers: decoder.layers.length,
-    heads: decoder.heads,
-    kvHeads: decoder.kvHeads,
-    hiddenSize: decoder.hiddenSize,
-    vocabSize: decoder.vocabSize,
-    dtype: model.dtype,
-    precision: model.open.precision,
-    tokensPerFrame: grid.rows * grid.columns,
-  };
-}
-
-function runVideo(
-  { info }: SampledVideo,
-  frames: readonly RgbFrame[],
-  clip: ClipSource,
-  images: ImageProcessorSpec,
-): RunEventOf<"run.started">["video"] {
-  const [first] = frames;
-  const size = first ?? { width: info.width, height: info.height };
-  return {
-    path: info.path,
-    width: info.width,
-    height: info.height,
-    frameCount: info.frameCount,
-    fps: info.fps,
-    durationSeconds: info.durationSeconds,
-    codec: info.codec,
-    ...(clip.startSeconds === undefined ? {} : { start: clip.startSeconds }),
-    ...(clip.endSeconds === undefined ? {} : { end: clip.endSeconds }),
-    ...(clip.order === undefined ? {} : { order: clip.order }),
-    frames: frames.map(({ index, timestampSeconds }) => ({ index, timestampSeconds })),
-    crop: cropRectangle(size, images),
-  };
 }

@@ -3,7 +3,7 @@ import type { RunPrompt, RunTokens } from "../protocol/events.ts";
 import type { PromptItem } from "../protocol/prompt-item.ts";
 import type { CharRange } from "../tokenizer/aligned.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { RenderedPrompt } from "./templates.ts";
+import { CUSTOM_TEMPLATE, type RenderedPrompt } from "./templates.ts";
 
 /** Video tokens of a clip: frame-major, then row, then column. */
 export interface TokenGrid {
@@ -212,5 +212,8 @@ export function runPrompt(
     ...(prompt.answer === undefined ? {} : { answer: prompt.answer }),
     keywords: [...prompt.keywords],
     template: prompt.template,
+    ...(prompt.template === CUSTOM_TEMPLATE && item.template !== undefined
+      ? { templateText: item.template }
+      : {}),
   };
 }

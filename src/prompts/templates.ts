@@ -57,6 +57,8 @@ const TEMPLATES: Readonly<Record<string, NamedTemplate>> = {
 export const DEFAULT_TEMPLATE = "pllava";
 /** Name of the checkpoint's own chat template, which is none of the templates here. */
 export const CHAT_TEMPLATE = "chat";
+/** What a template that a prompt file writes out is called. */
+export const CUSTOM_TEMPLATE = "custom";
 export const TEMPLATE_NAMES: readonly string[] = [...Object.keys(TEMPLATES), CHAT_TEMPLATE];
 
 const PLACEHOLDERS = ["system", "question", "video"] as const;
@@ -104,7 +106,7 @@ export function renderPrompt(item: PromptItem, options: RenderOptions = {}): Ren
     questionAt,
     placeholder,
     video: values.video,
-    template: named === undefined ? "custom" : wanted,
+    template: named === undefined ? CUSTOM_TEMPLATE : wanted,
     addSpecial: true,
   });
 }

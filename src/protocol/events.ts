@@ -77,6 +77,17 @@ function isModest(data: unknown): boolean {
 
 export type TokenProbability = z.infer<typeof tokenProbability>;
 
+/** What tells one checkpoint from another, wherever it lies: SHA-256, in hexadecimal. */
+const modelIdentity = z.object({
+  /** Of the configuration, every tensor's name, type and shape, and the weights themselves. */
+  weights: name,
+  /** Whether all bytes of the weights were read for it, or samples of every tensor. */
+  whole: z.boolean(),
+  /** Of the weights' files: names, sizes and times of change. */
+  files: name,
+});
+export type ModelIdentity = z.infer<typeof modelIdentity>;
+
 /** What a model is, for a reader of the run: no weights, no paths needed to read it. */
 const model = z.object({
   name,
@@ -93,6 +104,8 @@ const model = z.object({
   /** … and their products computed in; absent in older runs, which were computed in float32. */
   precision: z.enum(["float32", "float16"]).optional(),
   tokensPerFrame: count(MAX.positions),
+  /** What its weights and configuration are, as hashes; absent in older runs. */
+  identity: modelIdentity.optional(),
 });
 export type RunModel = z.infer<typeof model>;
 
@@ -120,10 +133,14 @@ const video = z.object({
   end: seconds.optional(),
   /** A counterfactual clip: its frames in another order. Absent: as they were filmed. */
   order: z.enum(COUNTERFACTUAL_ORDERS).optional(),
+  /** How many frames the job asked for; absent where it left that to the model, and in older runs. */
+  framesAsked: count(MAX.clipFrames).optional(),
   /** In the order in which the model was shown them. */
   frames: z.array(sampledFrame).max(MAX.frames),
   /** The part of a frame, in its pixels, that the model sees: where the token grid is drawn. */
   crop: z.object({ x: pixels, y: pixels, width: pixels, height: pixels }),
+  /** SHA-256 of the frames as the model was given them, in hexadecimal; absent in older runs. */
+  pixels: name.optional(),
   /** Their features were known from an earlier run. Absent: this run encoded the frames. */
   featuresCached: z.literal(true).optional(),
 });
@@ -143,7 +160,10 @@ const prompt = z.object({
   /** Label of the right option, or the right answer in words; absent when unknown. */
   answer: text.optional(),
   keywords: z.array(name).max(MAX.groups),
+  /** Name of the template; "custom" for one that is written out in the prompt file. */
   template: text,
+  /** Text of a custom template; absent in older runs. */
+  templateText: text.optional(),
 });
 export type RunPrompt = z.infer<typeof prompt>;
 

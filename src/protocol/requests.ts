@@ -1,4 +1,4 @@
-import type { CounterfactualOrder, WindowStyle } from "./events.ts";
+import type { CounterfactualOrder, RunEventOf, WindowStyle } from "./events.ts";
 import type { PromptItem } from "./prompt-item.ts";
 
 /** Execution providers of ONNX Runtime; `auto` takes the fastest that works and says which. */
@@ -146,6 +146,15 @@ export type GenerationCut =
       readonly pathways: KeptRanges;
     };
 
+/** A run that a job goes on with: the job's input must be what the run was made of. */
+export interface ContinuedRun {
+  /** The run's file, for messages. */
+  readonly file: string;
+  readonly started: RunEventOf<"run.started">;
+  /** Whether the run holds its whole clean pass, which then is not told again. */
+  readonly cleanKnown: boolean;
+}
+
 /** One run: a clip, a prompt, what to observe and which experiments follow. Plain data. */
 export interface AnalysisJob {
   /** Model folder; absolute. */
@@ -155,4 +164,6 @@ export interface AnalysisJob {
   readonly prompt: PromptItem;
   readonly observe: Observations;
   readonly experiments: readonly ExperimentRequest[];
+  /** Absent: a new run. */
+  readonly continues?: ContinuedRun | undefined;
 }

@@ -40,30 +40,3 @@ export function experimentsOf(events: readonly RunEvent[]): RecordedExperiment[]
   }
   return [...found.values()];
 }
-
-/**
- * Passes events on, giving each experiment whose id is taken a new one ("knockout-1" becomes
- * "knockout-1.2"), so that a run that is continued keeps its experiments apart.
- *
- * @param taken ids that the run holds already.
- */
-export function withFreshExperimentIds(
-  taken: Iterable<string>,
-  sink: (event: RunEvent) => void,
-): (event: RunEvent) => void {
-  const used = new Set(taken);
-  const names = new Map<string, string>();
-  const fresh = (id: string) => {
-    let name = id;
-    for (let again = 2; used.has(name); again++) name = `${id}.${again}`;
-    used.add(name);
-    names.set(id, name);
-    return name;
-  };
-  return (event) => {
-    if (!("experiment" in event)) sink(event);
-    else if (event.type === "experiment.started") {
-      sink({ ...event, experiment: fresh(event.experiment) });
-    } else sink({ ...event, experiment: names.get(event.experiment) ?? event.experiment });
-  };
-}

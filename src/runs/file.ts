@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
-import { InputError } from "../common/errors.ts";
-import { fileFailure } from "../common/file-failure.ts";
+import { type FileHandle, open } from "node:fs/promises";
+import { CancelledError, InputError } from "../common/errors.ts";
+import { fileFailure, systemCode } from "../common/file-failure.ts";
 import type { RunEvent } from "../protocol/events.ts";
 import { RunCheck } from "./check.ts";
 import { decodeEvent, newerVersion } from "./codec.ts";
@@ -92,13 +93,73 @@ export async function* readRunEvents(path: string, problems: string[]): AsyncGen
 /**
  * Reads a whole run file.
  *
- * @throws InputError when it cannot be read, or holds no run.
+ * @throws InputError when it cannot be read, or holds no run; CancelledError when stopped.
  */
-export async function readRunFile(path: string): Promise<ReadRun> {
+export async function readRunFile(path: string, signal?: AbortSignal): Promise<ReadRun> {
   const problems: string[] = [];
   const events: RunEvent[] = [];
-  for await (const event of readRunEvents(path, problems)) events.push(event);
+  for await (const event of readRunEvents(path, problems)) {
+    if (signal?.aborted === true) throw new CancelledError();
+    events.push(event);
+  }
   return { events, problems };
+}
+
+/**
+ * What a path holds: `absent`, a `run`, something `other`, or a run that was stopped before its first
+ * event was whole (`unstarted`): nothing, or the beginning of that event.
+ */
+export type FileStart = "absent" | "unstarted" | "run" | "other";
+
+/** How the first event of every run file begins. */
+const FIRST_BYTES = '{"type":"run.started"';
+
+/**
+ * Says what a path holds, from its first line.
+ *
+ * @throws InputError when it cannot be opened or read.
+ */
+export async function fileStart(path: string): Promise<FileStart> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const head = Buffer.alloc(FIRST_BYTES.length);
+      const { bytesRead } = await file.read(head, 0, head.length, 0);
+      const text = head.toString("utf8", 0, bytesRead);
+      if (FIRST_BYTES.startsWith(text)) {
+        if (bytesRead < head.length) return "unstarted";
+        if (!(await hasLineBreak(file)) && (await firstEvent(path)) === undefined) {
+          return "unstarted";
+        }
+      }
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return "absent";
+    throw error instanceof InputError ? error : fileFailure(path, "cannot be read", error);
+  }
+  return (await firstEvent(path))?.type === "run.started" ? "run" : "other";
+}
+
+async function hasLineBreak(file: FileHandle): Promise<boolean> {
+  const buffer = Buffer.alloc(1 << 16);
+  for (let at = 0; ; ) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return false;
+    if (buffer.subarray(0, bytesRead).includes(0x0a)) return true;
+    at += bytesRead;
+  }
+}
+
+/**
+ * The event of a file's first line; undefined when it is none.
+ *
+ * @throws InputError when the file cannot be read.
+ */
+export async function firstEvent(path: string): Promise<RunEvent | undefined> {
+  for await (const line of readEvents(path)) return line.kind === "event" ? line.event : undefined;
+  return undefined;
 }
 
 async function* readChunks(path: string): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { RunEvent, RunEventOf } from "../protocol/events.ts";
+import type { RunEvent } from "../protocol/events.ts";
 import type { AnalysisJob, ExperimentRequest, Observations } from "../protocol/requests.ts";
 import { experimentsOf, type RecordedExperiment } from "./experiments.ts";
 
@@ -13,14 +13,16 @@ export interface Remainder {
   readonly cleanComplete: boolean;
 }
 
-/** Compares a job with a run; a text says why the run cannot be continued by the job. */
-export function remainderOf(job: AnalysisJob, events: readonly RunEvent[]): Remainder | string {
-  const started = events.find((event) => event.type === "run.started");
-  if (started === undefined) return "it has no event that starts a run";
-  const other = difference(job, started);
-  if (other !== undefined) return `it is a run of another ${other}`;
+/**
+ * What a job lacks in a run that was begun before. Whether the run is of the job's clip, question and
+ * model is the engine's to say, which compares what it prepares with what the run was made of.
+ */
+export function remainderOf(
+  job: Pick<AnalysisJob, "observe" | "experiments">,
+  events: readonly RunEvent[],
+): Remainder {
   const complete = experimentsOf(events).filter((experiment) => experiment.complete);
-  const { layers } = started.model;
+  const layers = events.find((event) => event.type === "run.started")?.model.layers ?? 0;
   const matching = (request: ExperimentRequest) =>
     complete.findLast((experiment) => isSame(request, experiment, layers));
   const kept = new Set(job.experiments.map((request) => matching(request)?.id));
@@ -29,29 +31,6 @@ export function remainderOf(job: AnalysisJob, events: readonly RunEvent[]): Rema
     experiments: job.experiments.filter((request) => matching(request) === undefined),
     cleanComplete: isCleanComplete(job.observe, layers, events),
   };
-}
-
-/** What differs between a job and a run's beginning: the first thing found. */
-function difference(job: AnalysisJob, started: RunEventOf<"run.started">): string | undefined {
-  const { model, video, prompt } = started;
-  const { clip } = job;
-  if (model.folder !== job.model) return `model (${model.folder})`;
-  if (video.path !== clip.path) return `video (${video.path})`;
-  const frames = clip.frames ?? job.prompt.frames;
-  if (frames !== undefined && frames !== video.frames.length) {
-    return `number of frames (${video.frames.length})`;
-  }
-  const start = clip.startSeconds ?? job.prompt.startSeconds;
-  const end = clip.endSeconds ?? job.prompt.endSeconds;
-  if (start !== video.start || end !== video.end) return "part of the video";
-  if (clip.order !== video.order) return "order of frames";
-  const options = prompt.options.map(({ text }) => text);
-  const answer = prompt.options.find(({ label }) => label === prompt.answer)?.text ?? prompt.answer;
-  const same =
-    prompt.question === job.prompt.question &&
-    isDeepStrictEqual(options, [...job.prompt.options]) &&
-    answer === job.prompt.answer;
-  return same ? undefined : `question (${JSON.stringify(prompt.question)})`;
 }
 
 /** Whether a recorded experiment is the one that is asked for, by its recipe. */
@@ -91,5 +70,5 @@ function isCleanComplete(
       (observe.attention === "none" || event.attention !== undefined);
     if (whole) read.add(event.layer);
   }
-  return read.size === layers;
+  return layers > 0 && read.size === layers;
 }

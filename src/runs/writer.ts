@@ -5,52 +5,62 @@ import { fileFailure } from "../common/file-failure.ts";
 import { makeFolder } from "../common/folders.ts";
 import type { RunEvent } from "../protocol/events.ts";
 import { encodeEvent } from "./codec.ts";
-import { readEvents } from "./file.ts";
+import { fileStart } from "./file.ts";
 
 const LINE_FEED = 0x0a;
 
 /**
  * Writes a run's events to its file as they happen, one line each, in order. Progress is not written.
- * A new file begins with `run.started`: what is told before that waits for it. When the disk is full or fails, what was written before stays whole: a line that did not fit is
- * taken back, later events are dropped, and `close` rejects with the reason.
+ * A new file begins with `run.started`: what is told before that waits for it. When the disk is full
+ * or fails, what was written before stays whole: a line that did not fit is taken back, later events are dropped, and `close` rejects with the reason.
  */
 export class RunWriter {
   readonly path: string;
   /** Resolves with the reason as soon as writing has failed, so that work can stop early. */
   readonly failed: Promise<InputError>;
   readonly #file: FileHandle;
+  /** Whether the path held nothing before. */
   readonly #created: boolean;
   #tellFailure: (reason: InputError) => void = () => {};
   #failure: InputError | undefined;
-  /** Bytes of whole lines. */
-  #size: number;
+  /** Whether anything was written, or the file is one that exists. */
+  #begun: boolean;
   /** Events from before `run.started`; undefined once it came. */
   #early: RunEvent[] | undefined;
+  /** What ends a last line that was cut off, before anything follows it. */
+  #lead = "";
   #queue: string[] = [];
   #writing = false;
   #pump = Promise.resolve();
 
-  private constructor(path: string, file: FileHandle, size: number, created: boolean) {
+  private constructor(path: string, file: FileHandle, start: "absent" | "unstarted" | "run") {
     this.path = path;
     this.#file = file;
-    this.#size = size;
-    this.#created = created;
-    this.#early = created ? [] : undefined;
+    this.#begun = start === "run";
+    this.#created = start === "absent";
+    this.#early = this.#begun ? undefined : [];
     this.failed = new Promise((resolve) => {
       this.#tellFailure = resolve;
     });
   }
 
   /**
-   * Creates a new run file, and the folders that lead to it.
+   * Creates a new run file, and the folders that lead to it. One that a run left before its first
+   * event was whole is begun anew.
    *
    * @throws InputError when it exists or cannot be created: known before any work starts.
    */
   static async create(path: string): Promise<RunWriter> {
     try {
       await makeFolder(dirname(path));
-      return new RunWriter(path, await open(path, "ax"), 0, true);
+      if ((await fileStart(path)) !== "unstarted") {
+        return new RunWriter(path, await open(path, "ax"), "absent");
+      }
+      const file = await open(path, "a");
+      await file.truncate(0);
+      return new RunWriter(path, file, "unstarted");
     } catch (error) {
+      if (error instanceof InputError) throw error;
       throw fileFailure(path, "the run cannot be saved there", error);
     }
   }
@@ -61,14 +71,16 @@ export class RunWriter {
    * @throws InputError when it is not a run, or cannot be written.
    */
   static async append(path: string): Promise<RunWriter> {
-    await requireRun(path);
+    if ((await fileStart(path)) !== "run") {
+      throw new InputError(`${path}: exists and is not a Flowprobe run; choose another file`);
+    }
     try {
       const file = await open(path, "a+");
       const { size } = await file.stat();
       const last = Buffer.alloc(1);
       await file.read(last, 0, 1, Math.max(0, size - 1));
-      const writer = new RunWriter(path, file, size, false);
-      if (last[0] !== LINE_FEED) writer.#enqueue("\n");
+      const writer = new RunWriter(path, file, "run");
+      if (last[0] !== LINE_FEED) writer.#lead = "\n";
       return writer;
     } catch (error) {
       throw fileFailure(path, "the run cannot be continued", error);
@@ -105,12 +117,13 @@ export class RunWriter {
       this.#fail(error);
     }
     await this.#file.close();
-    if (this.#created && this.#size === 0) await unlink(this.path).catch(() => {});
+    if (this.#created && !this.#begun) await unlink(this.path).catch(() => {});
     if (this.#failure !== undefined) throw this.#failure;
   }
 
   #enqueue(text: string): void {
-    this.#queue.push(text);
+    this.#queue.push(this.#lead + text);
+    this.#lead = "";
     if (!this.#writing) this.#pump = this.#write();
   }
 
@@ -118,23 +131,31 @@ export class RunWriter {
     this.#writing = true;
     for (let text = this.#queue.shift(); text !== undefined; text = this.#queue.shift()) {
       try {
-        const bytes = Buffer.from(text, "utf8");
-        await this.#writeAll(bytes);
-        this.#size += bytes.length;
+        await this.#writeLine(Buffer.from(text, "utf8"));
+        this.#begun = true;
       } catch (error) {
         this.#queue = [];
-        // Only whole lines stay.
-        await this.#file.truncate(this.#size).catch(() => {});
         this.#fail(error);
       }
     }
     this.#writing = false;
   }
 
-  async #writeAll(bytes: Buffer): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.#file.write(bytes, done);
-      done += bytesWritten;
+  /** Writes a whole line, or takes back what was written of it, as only whole lines stay. */
+  async #writeLine(bytes: Buffer): Promise<void> {
+    const { size: before } = await this.#file.stat();
+    let done = 0;
+    try {
+      while (done < bytes.length) {
+        const { bytesWritten } = await this.#file.write(bytes, done);
+        done += bytesWritten;
+      }
+    } catch (error) {
+      const { size } = await this.#file.stat();
+      // What another program appended meanwhile, without the lock, is not cut off.
+      if (size === before + done) await this.#file.truncate(before).catch(() => {});
+      else if (done > 0) await this.#file.write("\n").catch(() => {});
+      throw error;
     }
   }
 
@@ -142,13 +163,4 @@ export class RunWriter {
     this.#failure ??= fileFailure(this.path, "the run could not be saved any further", error);
     this.#tellFailure(this.#failure);
   }
-}
-
-/** @throws InputError unless the file begins as a run of ours does. */
-async function requireRun(path: string): Promise<void> {
-  for await (const line of readEvents(path)) {
-    if (line.kind === "event" && line.event.type === "run.started") return;
-    break;
-  }
-  throw new InputError(`${path}: exists and is not a Flowprobe run; choose another file`);
 }

@@ -12,8 +12,8 @@ import { RunSession } from "../../src/host/runs/session.ts";
 import type { RunEvent } from "../../src/protocol/events.ts";
 import { RUN_FORMAT_VERSION } from "../../src/protocol/format.ts";
 import { encodeEvent } from "../../src/runs/codec.ts";
-import { experimentsOf, withFreshExperimentIds } from "../../src/runs/experiments.ts";
-import { readEvents, readRunFile } from "../../src/runs/file.ts";
+import { experimentsOf } from "../../src/runs/experiments.ts";
+import { fileStart, readEvents, readRunFile } from "../../src/runs/file.ts";
 import { runFilePath } from "../../src/runs/names.ts";
 import { RunWriter } from "../../src/runs/writer.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";
@@ -128,6 +128,30 @@ test("a run whose file was deleted meanwhile is written anew, with what follows"
   }
 });
 
+test("a file that a kill left before its first event is begun anew", async () => {
+  const [started] = run;
+  assert.ok(started !== undefined);
+  const whole = encodeEvent(started);
+  for (const left of ["", whole.slice(0, 9), whole.slice(0, whole.length / 2)]) {
+    const path = newPath();
+    writeFileSync(path, left);
+    assert.equal(await fileStart(path), "unstarted");
+    await written(run, path);
+    assert.deepEqual(await readRunFile(path), { events: run, problems: [] });
+  }
+  const path = newPath();
+  assert.equal(await fileStart(path), "absent");
+  for (const [content, start] of [
+    [whole, "run"],
+    [`${whole}\n{"type":"layer`, "run"],
+    ["a diary", "other"],
+    ['{"type":"run.started"}\n', "other"],
+  ] as const) {
+    writeFileSync(path, content);
+    assert.equal(await fileStart(path), start, content.slice(0, 30));
+  }
+});
+
 test("a file that is no run is not appended to", async () => {
   const path = newPath();
   writeFileSync(path, "a diary\n");
@@ -150,7 +174,8 @@ test("a disk that is full is said once, and the lines written before stay whole"
   assert.ok(text.length > 10_000 && text.length <= 20 * 1024, `${text.length} bytes`);
   assert.ok(text.endsWith("\n"));
   const lines = text.trimEnd().split("\n");
-  for (const line of lines) JSON.parse(line);
+  const messages = lines.map((line) => (JSON.parse(line) as { message?: string }).message);
+  assert.ok(messages.includes("another window"), "what another program appended stays");
   assert.deepEqual(report, {
     name: "InputError",
     message: `${path}: the run could not be saved any further: it would be larger than its disk allows`,
@@ -239,18 +264,6 @@ test("an experiment that was stopped and begun anew under its id counts once", (
   const begin = run.findLastIndex((event) => event.type === "experiment.started");
   const twice = [...run.slice(0, cut), ...run.slice(begin)];
   assert.deepEqual(experimentsOf(twice), experimentsOf(run));
-});
-
-test("experiments that are added to a run get ids of their own", () => {
-  const ids = experimentsOf(run).map(({ id }) => id);
-  const added: RunEvent[] = [];
-  const sink = withFreshExperimentIds(ids, (event) => added.push(event));
-  for (const event of run) sink(event);
-  const all = experimentsOf([...run, ...added]);
-  assert.equal(new Set(all.map(({ id }) => id)).size, 2 * ids.length);
-  const sizes = all.map(({ results }) => results.length);
-  assert.deepEqual(sizes.slice(ids.length), sizes.slice(0, ids.length));
-  assert.ok(all.every(({ complete }) => complete));
 });
 
 test("a run's file is named by clip, question and time, and never by one that is taken", () => {

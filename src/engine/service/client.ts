@@ -7,6 +7,7 @@ import type {
   Observations,
 } from "../../protocol/requests.ts";
 import type { JobForecast, ModelDescription } from "../engine.ts";
+import { EngineDiedError } from "./died.ts";
 import { type ChildProgram, engineProgram } from "./environment.ts";
 import { EngineProcess } from "./process.ts";
 import type { EngineRequest, EngineResults } from "./protocol.ts";
@@ -213,7 +214,9 @@ export class EngineClient {
     try {
       return await ticket.result;
     } catch (error) {
-      throw error instanceof ReplacedError ? new CancelledError(error.message) : error;
+      if (error instanceof ReplacedError) throw new CancelledError(error.message);
+      // A process that ends while it is being stopped has been stopped.
+      throw signal.aborted && error instanceof EngineDiedError ? new CancelledError() : error;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);

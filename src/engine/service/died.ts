@@ -13,6 +13,14 @@ export interface ProcessEnd {
   readonly lastLines: readonly string[];
 }
 
+/** Windows tells Ctrl-C by its NTSTATUS as exit code. */
+const CONTROL_C = 0xc000013a;
+
+/** Whether a process was ended by Ctrl-C, which a terminal sends to all processes of a command. */
+export function wasInterrupted({ code, signal }: Pick<ProcessEnd, "code" | "signal">): boolean {
+  return signal === "SIGINT" || code === CONTROL_C || signalOf(code) === "SIGINT";
+}
+
 const OUT_OF_MEMORY =
   "Most likely the machine ran out of memory. Set a smaller memory budget, sample fewer frames, or " +
   "close other programs.";

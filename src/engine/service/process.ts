@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { CancelledError } from "../../common/errors.ts";
 import type { EventSink } from "../../protocol/events.ts";
 import type { EngineSettings } from "../../protocol/requests.ts";
-import { describeEnd, EngineDiedError } from "./died.ts";
+import { describeEnd, EngineDiedError, wasInterrupted } from "./died.ts";
 import { type ChildProgram, childEnvironment } from "./environment.ts";
 import { LastLines } from "./last-lines.ts";
 import {
@@ -97,7 +98,12 @@ export class EngineProcess {
     });
     child.once("close", (code, signal) => {
       const { lines: lastLines } = this.#lastLines;
-      this.#fail(new EngineDiedError(describeEnd({ code, signal, lastLines })));
+      // While it starts, the process does not yet leave Ctrl-C to the one that asked for it.
+      this.#fail(
+        wasInterrupted({ code, signal })
+          ? new CancelledError()
+          : new EngineDiedError(describeEnd({ code, signal, lastLines })),
+      );
     });
     lines(child.stdout, log);
     lines(child.stderr, (line) => {

@@ -44,6 +44,15 @@ function isTensor(value: unknown): value is LocatedTensor {
   return typeof value === "object" && value !== null && "file" in value && "offset" in value;
 }
 
+/** SHA-256 of prepared pixels and their shape, in hexadecimal. */
+export function pixelsHash({ data, shape }: PixelValues): string {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return createHash("sha256")
+    .update(`${shape.join("x")}\n`)
+    .update(bytes)
+    .digest("hex");
+}
+
 /**
  * The name under which a clip's features are kept: a hash over its prepared pixels, their shape
  * (which for a tower of any size is the grid of tokens) and the model's `visionIdentity`.

@@ -1,7 +1,13 @@
 import { CancelledError } from "../../common/errors.ts";
+import { newExperimentId } from "../../common/experiment-id.ts";
 import { EngineDiedError } from "../../engine/service/died.ts";
 import type { EventSink, ProgressEvent, RunEvent } from "../../protocol/events.ts";
-import type { AnalysisJob, ExperimentRequest, Observations } from "../../protocol/requests.ts";
+import type {
+  AnalysisJob,
+  ContinuedRun,
+  ExperimentRequest,
+  Observations,
+} from "../../protocol/requests.ts";
 import type { RunSession } from "../runs/session.ts";
 import { NO_OBSERVATIONS } from "./jobs.ts";
 import type { EngineLink } from "./link.ts";
@@ -22,8 +28,8 @@ export interface TaskFailure {
 }
 
 export interface ExperimenterHooks {
-  /** Opens the run file to append to it. */
-  openLog(session: RunSession): Promise<EventLog>;
+  /** Opens the run file to append to it; may wait until another program has closed it. */
+  openLog(session: RunSession, signal: AbortSignal): Promise<EventLog>;
   onFailure(failure: TaskFailure): void;
   /** The queue, the running task's progress, or both changed. */
   onChange(): void;
@@ -163,7 +169,7 @@ export class Experimenter {
       if (!finished) take({ type: "run.finished", status, message, seconds: 0 });
     };
     try {
-      log = await this.hooks.openLog(session);
+      log = await this.hooks.openLog(session, abort.signal);
       await this.#perform(session, task, take, abort.signal);
       session.setEngine({ kind: "idle" });
     } catch (error) {
@@ -198,25 +204,38 @@ export class Experimenter {
     signal: AbortSignal,
   ): Promise<void> {
     if (task.kind === "analyze") {
-      await this.link.run(task.job, sink, signal);
+      // An analysis that is made once more, after its engine died, goes on with the same run.
+      await this.link.run({ ...task.job, continues: continued(session, false) }, sink, signal);
       this.#prepared = session;
       return;
     }
     await this.#prepare(session, sink, signal);
     if (task.kind === "observe") return this.link.observe(task.observations, sink, signal);
-    const before = session.events.filter(({ type }) => type === "experiment.started").length;
-    const id = `${task.request.kind}-${before + 1}`;
-    return this.link.experiment(task.request, id, sink, signal);
+    return this.link.experiment(task.request, newExperimentId(task.request.kind), sink, signal);
   }
 
-  /** Brings a run back into the engine process: its known events are not told again. */
+  /**
+   * Brings a run back into the engine process, which makes sure that its input is still the same. Its
+   * known events are not told again.
+   */
   async #prepare(session: RunSession, sink: EventSink, signal: AbortSignal): Promise<void> {
     if (this.#prepared === session || session.job === null) return;
     const quietly: EventSink = (event) => {
-      if (event.type === "progress") sink(event);
+      if (event.type === "progress" || event.type === "notice") sink(event);
     };
-    const job = { ...session.job, observe: NO_OBSERVATIONS, experiments: [] };
+    const job = {
+      ...session.job,
+      observe: NO_OBSERVATIONS,
+      experiments: [],
+      continues: continued(session, true),
+    };
     await this.link.run(job, quietly, signal);
     this.#prepared = session;
   }
+}
+
+/** The run that a session's next job goes on with; undefined when it has not begun. */
+function continued(session: RunSession, cleanKnown: boolean): ContinuedRun | undefined {
+  const started = session.last("run.started");
+  return started === undefined ? undefined : { file: session.file, started, cleanKnown };
 }

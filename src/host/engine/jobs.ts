@@ -1,3 +1,4 @@
+import { CUSTOM_TEMPLATE } from "../../prompts/templates.ts";
 import type { RunEventOf } from "../../protocol/events.ts";
 import { DEFAULT_RANDOM_SEED, presetRanges } from "../../protocol/presets.ts";
 import type { PromptItem } from "../../protocol/prompt-item.ts";
@@ -103,7 +104,8 @@ export function jobOfRun(started: RunEventOf<"run.started">): AnalysisJob {
     embedded: model.embedded,
     clip: {
       path: video.path,
-      frames: video.frames.length,
+      // An older run does not say whether its number of frames was asked for.
+      frames: video.pixels === undefined ? video.frames.length : video.framesAsked,
       startSeconds: video.start,
       endSeconds: video.end,
       order: video.order,
@@ -115,8 +117,9 @@ export function jobOfRun(started: RunEventOf<"run.started">): AnalysisJob {
       options: prompt.options.map(({ text }) => text),
       answer: right?.text ?? prompt.answer,
       keywords: prompt.keywords,
-      // A template written out in a prompt file is not kept by its text.
-      template: prompt.template === "custom" ? undefined : prompt.template,
+      // A run of an older version does not say a custom template's text; the engine then refuses the
+      // prompt that the model's own template makes.
+      template: prompt.template === CUSTOM_TEMPLATE ? prompt.templateText : prompt.template,
     },
     observe: NO_OBSERVATIONS,
     experiments: [],
