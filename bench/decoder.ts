@@ -7,11 +7,11 @@ import { OpenModel } from "../src/engine/runtime/model.ts";
 import { planMemory } from "../src/engine/trace/memory.ts";
 import { runPass } from "../src/engine/trace/pass.ts";
 import { unembed } from "../src/engine/trace/unembed.ts";
-import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../src/protocol/requests.ts";
+import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../src/protocol/vocabulary.ts";
 import { naiveForward } from "../test/support/naive.ts";
 import { Noise, type RandomSizes, randomCheckpoint } from "../test/support/random-checkpoint.ts";
+import { benchContext } from "./context.ts";
 import { PeakMemory } from "./memory.ts";
-import { benchSubject } from "./subject.ts";
 
 export const SETTINGS = { provider: "cpu", threads: 2, memoryBudgetBytes: 3.5e9 } as const;
 
@@ -52,7 +52,7 @@ export class BenchModel {
     const started = performance.now();
     const model = await OpenModel.open(await readModelSpec(checkpoint), SETTINGS);
     const seconds = (performance.now() - started) / 1000;
-    return new BenchModel(model, seconds, benchSubject(sizes.layers, sizes.heads).length);
+    return new BenchModel(model, seconds, benchContext(sizes.layers, sizes.heads).length);
   }
 
   /** One clean pass with its observations: answer by layer and group mass. */
@@ -79,8 +79,8 @@ export class BenchModel {
 
   points(targets: readonly KnockoutTarget[] = KNOCKOUT_TARGETS): readonly ExperimentPoint[] {
     const { decoder } = this.model.spec;
-    const subject = benchSubject(decoder.layers.length, decoder.heads);
-    return planKnockout({ kind: "knockout", targets, window: 9, style: "center" }, subject).points;
+    const context = benchContext(decoder.layers.length, decoder.heads);
+    return planKnockout({ kind: "knockout", targets, window: 9, style: "center" }, context).points;
   }
 
   async #pass(
@@ -90,7 +90,7 @@ export class BenchModel {
     const { model, length } = this;
     const { decoder } = model.spec;
     const width = decoder.hiddenSize;
-    const subject = benchSubject(decoder.layers.length, decoder.heads);
+    const context = benchContext(decoder.layers.length, decoder.heads);
     const started = performance.now();
     const layers: number[] = [];
     let told = started;
@@ -101,7 +101,7 @@ export class BenchModel {
     };
     const planned = planPoints(points, length, decoder.layers.length);
     const { groups, maxRows } = planMemory(decoder, length, planned, SETTINGS.memoryBudgetBytes);
-    const mass = massRequest(subject.groups, length).request;
+    const mass = massRequest(context.groups, length).request;
     for (const group of groups) {
       const members = group.flatMap((index) => planned[index] ?? []);
       await runPass(

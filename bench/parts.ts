@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Engine } from "../src/engine/engine.ts";
 import { loadPromptFile } from "../src/prompts/files.ts";
 import { presetRanges } from "../src/protocol/presets.ts";
-import { KNOCKOUT_TARGETS } from "../src/protocol/requests.ts";
+import { KNOCKOUT_TARGETS } from "../src/protocol/vocabulary.ts";
 import type { RandomSizes } from "../test/support/random-checkpoint.ts";
 import { BenchModel, cleanMultiplyAdds, type PassTimes, SETTINGS, undisturbed } from "./decoder.ts";
 import { editor } from "./editor.ts";

@@ -1,13 +1,12 @@
+import type { LayerRange, NamedRanges } from "../src/protocol/experiments/schemas.ts";
 import {
   keptShare,
-  type NamedRanges,
+  namedRanges,
   PATHWAY_SERIES,
   pathwayPoints,
   RANDOM_SERIES,
-  rangesOf,
   TRIED_SERIES,
 } from "../src/protocol/pathways.ts";
-import type { LayerRange } from "../src/protocol/requests.ts";
 import { layerRange, percent, visibleToken } from "./dom.ts";
 import type { BranchResult, ExperimentState, Store } from "./store.ts";
 
@@ -41,9 +40,12 @@ export function trialsOf(store: Store): Trial[] {
   });
 }
 
+/** A search among a run's experiments. */
+export type SearchState = ExperimentState & { readonly kind: "pathway-search" };
+
 /** The searches of a run, in order. */
-export function searchesOf(store: Store): ExperimentState[] {
-  return [...store.experiments.values()].filter(({ kind }) => kind === "pathway-search");
+export function searchesOf(store: Store): SearchState[] {
+  return [...store.experiments.values()].filter((each) => each.kind === "pathway-search");
 }
 
 /** What one search tried, and what it found after it. */
@@ -62,14 +64,17 @@ export function searchTrials({ series }: ExperimentState): Trial[] {
   ];
 }
 
-function chosenTrial({ series, recipe }: ExperimentState): Trial | undefined {
+function chosenTrial({
+  series,
+  recipe,
+}: ExperimentState & { readonly kind: "pathways" }): Trial | undefined {
   const [first, second] = [...series.values()];
   const kept = first?.results[0];
   if (kept === undefined) return undefined;
   return {
     origin: "chosen",
-    ranges: rangesOf(recipe),
-    edgesLeft: kept.edges_left ?? Number(recipe.edgesLeft),
+    ranges: namedRanges(recipe),
+    edgesLeft: kept.edges_left ?? recipe.edgesLeft ?? Number.NaN,
     share: keptShare(kept),
     kept,
     random: second?.results[0],

@@ -1,4 +1,4 @@
-import type { LayerRange } from "../src/protocol/requests.ts";
+import type { LayerRange } from "../src/protocol/experiments/schemas.ts";
 import { checkbox } from "./controls.ts";
 import { el, layerRange, setText } from "./dom.ts";
 

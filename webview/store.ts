@@ -7,6 +7,7 @@ import type {
   RunEvent,
   RunEventOf,
 } from "../src/protocol/events.ts";
+import type { Recorded } from "../src/protocol/experiments/list.ts";
 import type { EngineState, PanelState } from "../src/protocol/panel.ts";
 import { type PromptMap, promptMap } from "./prompt-map.ts";
 import { Selection } from "./selection.ts";
@@ -43,10 +44,8 @@ export interface ObservedBranch {
   readonly layers: (ReadLayer | undefined)[];
 }
 
-export interface ExperimentState {
+export type ExperimentState = Recorded & {
   readonly id: string;
-  readonly kind: RunEventOf<"experiment.started">["kind"];
-  readonly recipe: Readonly<Record<string, unknown>>;
   /** Branches announced, and received so far. */
   readonly expected: number;
   received: number;
@@ -54,7 +53,7 @@ export interface ExperimentState {
   readonly series: Map<string, SeriesState>;
   /** How a search ended. */
   search: RunEventOf<"pathway.found"> | null;
-}
+};
 
 /** Tokens generated under one series of a generation experiment. */
 export interface GenerationState {
@@ -129,12 +128,12 @@ export class Store extends Selection {
         this.answer = event;
         this.touch("answer");
         break;
-      case "experiment.started":
-        this.experiments.set(event.experiment, {
-          id: event.experiment,
-          kind: event.kind,
-          recipe: event.recipe,
-          expected: event.branches,
+      case "experiment.started": {
+        const { type: _, experiment: id, branches, ...recorded } = event;
+        this.experiments.set(id, {
+          id,
+          ...recorded,
+          expected: branches,
           received: 0,
           seconds: null,
           series: new Map(),
@@ -142,6 +141,7 @@ export class Store extends Selection {
         });
         this.touch("experiments");
         break;
+      }
       case "branch.result":
         this.#branch(event);
         break;

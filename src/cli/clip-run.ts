@@ -17,6 +17,9 @@ export const OUTPUT_FLAGS: Flags = {
   json: { kind: "flag", help: "print one JSON object" },
 };
 
+/** The clip and question that a command is about. */
+export type ChosenClip = Pick<AnalysisJob, "model" | "embedded" | "clip" | "prompt">;
+
 /** What a command adds to a clip and its question; what is left out is not observed or tried. */
 export interface ClipPlan {
   readonly observe?: Partial<AnalysisJob["observe"]>;
@@ -27,18 +30,18 @@ export interface ClipPlan {
  * Runs the clip and question that the flags choose, in an engine of its own, with progress on the
  * terminal. Notices go to `take`, or are noted on the terminal.
  *
- * @param plan may ask the engine about the model first.
+ * @param plan may ask the engine about the model first, and knows the clip and question.
  */
 export async function runClip(
   args: ParsedArguments,
   terminal: Terminal,
-  plan: (client: EngineClient) => ClipPlan | Promise<ClipPlan>,
+  plan: (client: EngineClient, chosen: ChosenClip) => ClipPlan | Promise<ClipPlan>,
   take?: EventSink,
 ): Promise<RecordedRun> {
   const chosen = await clipAndQuestion(args, terminal.note);
   const client = new EngineClient({ settings: engineSettings(args) });
   try {
-    const { observe, experiments } = await plan(client);
+    const { observe, experiments } = await plan(client, chosen);
     return await recordRun(
       client,
       {

@@ -4,16 +4,17 @@ import { EngineClient } from "../engine/service/client.ts";
 import { EngineDiedError } from "../engine/service/died.ts";
 import { type LoadedQuestion, loadPromptFile } from "../prompts/files.ts";
 import type { RunEvent } from "../protocol/events.ts";
-import { type ExperimentRequest, KNOCKOUT_TARGETS } from "../protocol/requests.ts";
+import type { ExperimentRequest } from "../protocol/experiments/schemas.ts";
+import { KNOCKOUT_TARGETS } from "../protocol/vocabulary.ts";
 import { RUN_FILE_SUFFIX } from "../runs/file.ts";
 import { fileNamePart } from "../runs/names.ts";
 import { SAMPLE_MODES } from "../runs/records.ts";
 import { type SweepStatistics, sweepStatistics } from "../runs/statistics.ts";
 import { type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Command, Terminal } from "./command.ts";
+import { experimentFlags, requestOf } from "./experiments/flags.ts";
 import { ENGINE_FLAGS, engineSettings, modelFolder } from "./job.ts";
 import { recordRun } from "./record.ts";
-import { SWEEP_FLAGS, sweepRequest } from "./sweeps.ts";
 
 /** Questions that name no task are counted under this name. */
 const NO_TASK = "all questions";
@@ -32,7 +33,7 @@ export const dataset: Command = {
     task: { kind: "text", value: "NAME", help: "only questions of this task" },
     limit: { kind: "whole", value: "N", help: "at most N questions of each task" },
     samples: { kind: "text", oneOf: SAMPLE_MODES, help: "clips that count (correct)" },
-    ...SWEEP_FLAGS,
+    ...experimentFlags("knockout"),
     ...ENGINE_FLAGS,
     json: { kind: "flag", help: "print one JSON object instead of tables" },
   },
@@ -124,7 +125,8 @@ async function runOf(
   const name = [String(index + 1).padStart(4, "0"), fileNamePart(item.id ?? item.video)].join(".");
   const path = join(folder, name + RUN_FILE_SUFFIX);
   const { folder: model, embedded } = modelFolder(args);
-  const request: ExperimentRequest = sweepRequest(args);
+  const { layers } = await client.describe(model);
+  const request: ExperimentRequest = requestOf("knockout", args, { prompt: item, layers });
   const { events } = await recordRun(
     client,
     {

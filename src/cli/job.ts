@@ -5,7 +5,6 @@ import { featureFolder } from "../engine/vision-cache/place.ts";
 import { loadPromptFile, promptFileBeside } from "../prompts/files.ts";
 import { withoutLabels } from "../prompts/labels.ts";
 import { ownQuestions, questionsAbout, selectQuestion } from "../prompts/select.ts";
-import { COUNTERFACTUAL_ORDERS } from "../protocol/events.ts";
 import type { PromptItem } from "../protocol/prompt-item.ts";
 import {
   type AnalysisJob,
@@ -14,6 +13,7 @@ import {
   PRECISIONS,
   PROVIDERS,
 } from "../protocol/requests.ts";
+import { COUNTERFACTUAL_ORDERS } from "../protocol/vocabulary.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import { embeddedModel } from "./places.ts";
 

@@ -11,20 +11,17 @@ import type { Command, Terminal } from "./command.ts";
 import { compare } from "./compare.ts";
 import { dataset } from "./dataset.ts";
 import { downloadModel } from "./download.ts";
+import { experimentCommands } from "./experiments/commands.ts";
 import { exportRun } from "./export.ts";
-import { generate } from "./generate.ts";
 import { lens } from "./lens.ts";
 import { model } from "./model.ts";
 import { packageFolder } from "./places.ts";
-import { knockout, pathways } from "./sweeps.ts";
 
 const COMMANDS: readonly Command[] = [
   analyze,
   model,
   downloadModel,
-  knockout,
-  pathways,
-  generate,
+  ...experimentCommands(),
   lens,
   attention,
   compare,
@@ -112,7 +109,7 @@ async function version(): Promise<string> {
 }
 
 function overview(): string {
-  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`);
   return (
     "flowprobe: look inside Video Large Language Models\n\n" +
     `${lines.join("\n")}\n\nflowprobe COMMAND --help says more.\n` +

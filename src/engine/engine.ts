@@ -2,37 +2,19 @@ import { basename } from "node:path";
 import { InputError } from "../common/errors.ts";
 import { newExperimentId } from "../common/experiment-id.ts";
 import type { EventSink, RunEventOf } from "../protocol/events.ts";
-import type {
-  AnalysisJob,
-  EngineSettings,
-  ExperimentRequest,
-  Observations,
-} from "../protocol/requests.ts";
+import type { ExperimentRequest, Observations } from "../protocol/experiments/schemas.ts";
+import type { AnalysisJob, EngineSettings } from "../protocol/requests.ts";
 import { prepareDecoder } from "../video/decoder-module.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { encodePicture } from "../video/pictures.ts";
 import type { RgbFrame } from "../video/types.ts";
 import { folderStamp, modelIdentity } from "./checkpoint/identity.ts";
 import { requireClipFits } from "./clip-memory.ts";
-import {
-  forecastSearch,
-  type PlannedSearch,
-  planSearch,
-  runSearch,
-} from "./experiments/find-pathway.ts";
 import { forecastRun } from "./experiments/forecast.ts";
-import { runGeneration } from "./experiments/generation.ts";
-import {
-  planFramePairs,
-  planHeads,
-  planKeyword,
-  planKnockout,
-  planWhatIf,
-} from "./experiments/knockout.ts";
+import { type PlannedRun, planAll } from "./experiments/list.ts";
 import type { CleanObserver } from "./experiments/observe.ts";
-import { planPathways } from "./experiments/pathways.ts";
-import { type ExperimentPlan, planPoints, type Subject } from "./experiments/plan.ts";
-import { type PlannedExperiment, runExperiments } from "./experiments/run.ts";
+import { planPoints } from "./experiments/plan.ts";
+import { runExperiments } from "./experiments/run.ts";
 import { isNative, type ModelSpec, tokenGrid, tokenSide } from "./families/shared/spec.ts";
 import { readModelFiles } from "./model-files.ts";
 import { modelNotices } from "./notices.ts";
@@ -195,7 +177,7 @@ export class Engine {
       id: newExperimentId(request.kind),
       request,
     }));
-    const run = planAll(asked, prepared.subject);
+    const run = planAll(asked, prepared.context);
     if (continues === undefined) sink(prepared.started);
     const { providerNote } = model.open;
     if (providerNote !== undefined)
@@ -227,7 +209,7 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<void> {
     const { model, input } = this.#current();
-    const run = planAll([{ id, request }], input.subject);
+    const run = planAll([{ id, request }], input.context);
     const prepared = await this.#encoded(model, input, sink, signal);
     await this.#experiments(model, prepared, undefined, run, sink, signal);
   }
@@ -240,30 +222,28 @@ export class Engine {
   async forecast(job: AnalysisJob): Promise<JobForecast> {
     const model = await this.#load(job.model);
     const shape = await this.#requireFits(model, job);
-    const { subject } = preparePrompt(model, job, shape);
-    const { planned, searches } = planAll(
+    const { context } = preparePrompt(model, job, shape);
+    const { joint, alone } = planAll(
       job.experiments.map((request, i) => ({ id: String(i), request })),
-      subject,
+      context,
     );
     const { decoder } = model.open.spec;
-    const points = planned.flatMap(({ plan }) => plan.points);
+    const points = joint.flatMap(({ plan }) => plan.points);
     const passes = forecastPasses(
       decoder,
-      subject.length,
-      planPoints(points, subject.length, decoder.layers.length),
+      context.length,
+      planPoints(points, context.length, decoder.layers.length),
       this.#settings.memoryBudgetBytes,
     );
-    const videoTokens = subject.groups.get("video")?.length ?? 0;
+    const videoTokens = context.groups.get("video")?.length ?? 0;
     const lensRows = job.observe.lens === false ? 0 : videoTokens;
     const { multiplyAdds } = forecastRun(decoder, passes, lensRows);
     const { memoryBudgetBytes } = this.#settings;
-    const most = searches.map((search) =>
-      forecastSearch(decoder, search, subject.length, memoryBudgetBytes),
-    );
+    const most = alone.map(({ work }) => work.forecast(decoder, context.length, memoryBudgetBytes));
     const vision = visionMultiplyAdds(model.open.spec, shape.frames, shape.picture);
-    const searching = total(most.map((forecast) => forecast.multiplyAdds));
+    const byThemselves = total(most.map((forecast) => forecast.multiplyAdds));
     return {
-      seconds: (multiplyAdds + searching + vision) / (await model.open.pace()),
+      seconds: (multiplyAdds + byThemselves + vision) / (await model.open.pace()),
       bytes: Math.max(passes.memory.forecastBytes, ...most.map((f) => f.memory.forecastBytes)),
     };
   }
@@ -284,7 +264,7 @@ export class Engine {
     const { model, input } = this.#current();
     const prepared = await this.#encoded(model, input, sink, signal);
     const observer = prepared.observer(observations);
-    const none = planAll([], prepared.subject);
+    const none = planAll([], prepared.context);
     await this.#experiments(model, prepared, observer, none, sink, signal);
   }
 
@@ -301,19 +281,17 @@ export class Engine {
     { open, tokenizer }: LoadedModel,
     prepared: PreparedRun,
     observer: CleanObserver | undefined,
-    { planned, searches, generations }: PlannedRun,
+    { joint, alone }: PlannedRun,
     sink: EventSink,
     signal: AbortSignal,
   ): Promise<void> {
     const settings = { memoryBudgetBytes: this.#settings.memoryBudgetBytes, signal };
-    if (observer !== undefined || planned.length > 0) {
-      await runExperiments(open, prepared, observer, planned, settings, sink);
+    if (observer !== undefined || joint.length > 0) {
+      await runExperiments(open, prepared, observer, joint, settings, sink);
     }
-    for (const search of searches) await runSearch(open, prepared, search, settings, sink);
-    for (const { id, request } of generations) {
-      const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecial: true });
-      await runGeneration(open, prepared, prepared.subject, request, id, decode, settings, sink);
-    }
+    const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecial: true });
+    const parts = { model: open, prompt: prepared, decode, settings, sink };
+    for (const { id, work } of alone) await work.run(id, parts);
   }
 
   /** @throws InputError when the job's clip alone does not fit the memory budget. */
@@ -358,56 +336,6 @@ export class Engine {
     };
     this.#stamp = stamp;
     return this.#model;
-  }
-}
-
-/** An experiment asked for, under the id its events will carry. */
-interface Asked {
-  readonly id: string;
-  readonly request: ExperimentRequest;
-}
-
-type GenerationRequest = Extract<ExperimentRequest, { kind: "generation" }>;
-
-/**
- * A run's experiments: those made of branches in one pass, searches, whose passes follow from what
- * the ones before found, and generations, which decode.
- */
-interface PlannedRun {
-  readonly planned: readonly PlannedExperiment[];
-  readonly searches: readonly PlannedSearch[];
-  readonly generations: readonly { readonly id: string; readonly request: GenerationRequest }[];
-}
-
-function planAll(asked: readonly Asked[], subject: Subject): PlannedRun {
-  const planned: PlannedExperiment[] = [];
-  const searches: PlannedSearch[] = [];
-  const generations: { id: string; request: GenerationRequest }[] = [];
-  for (const { id, request } of asked) {
-    if (request.kind === "generation") generations.push({ id, request });
-    else if (request.kind === "pathway-search") searches.push(planSearch(request, id, subject));
-    else planned.push({ id, kind: request.kind, plan: planExperiment(request, subject) });
-  }
-  return { planned, searches, generations };
-}
-
-function planExperiment(
-  request: Exclude<ExperimentRequest, GenerationRequest | { kind: "pathway-search" }>,
-  subject: Subject,
-): ExperimentPlan {
-  switch (request.kind) {
-    case "knockout":
-      return planKnockout(request, subject);
-    case "pathways":
-      return planPathways(request, subject);
-    case "heads":
-      return planHeads(request, subject);
-    case "frame-pairs":
-      return planFramePairs(request, subject);
-    case "keyword":
-      return planKeyword(request, subject);
-    case "what-if":
-      return planWhatIf(request, subject);
   }
 }
 

@@ -4,10 +4,11 @@ import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prom
 import { CHAT_TEMPLATE, type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
 import { type ClipTimes, unknownTimes, videoText } from "../prompts/video-text.ts";
 import type { EventSink, ModelIdentity, RunEventOf } from "../protocol/events.ts";
+import type { Observations } from "../protocol/experiments/schemas.ts";
 import { RUN_FORMAT, RUN_FORMAT_VERSION } from "../protocol/format.ts";
 import { cellCount } from "../protocol/grid.ts";
 import type { PromptItem } from "../protocol/prompt-item.ts";
-import type { AnalysisJob, ClipSource, Observations } from "../protocol/requests.ts";
+import type { AnalysisJob, ClipSource } from "../protocol/requests.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { evenIndices, spreadIndices } from "../video/even-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
@@ -16,7 +17,7 @@ import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
 import type { FrameRule, RgbFrame } from "../video/types.ts";
 import { rowPositions, timesOf } from "./clocks.ts";
 import { type CleanObserver, massRequest } from "./experiments/observe.ts";
-import type { Subject } from "./experiments/plan.ts";
+import type { ExperimentContext } from "./experiments/plan.ts";
 import { randomSource } from "./experiments/random.ts";
 import type { PreparedPrompt } from "./experiments/run.ts";
 import { checkPictureFits } from "./families/shared/processor-fit.ts";
@@ -56,7 +57,7 @@ export interface LoadedModel {
 
 /** A clip and question made ready, up to the vision tower: everything but the frames' features. */
 export interface ReadInput {
-  readonly subject: Subject;
+  readonly context: ExperimentContext;
   readonly tokens: PromptTokens;
   readonly frames: readonly RgbFrame[];
   readonly pixels: PixelValues;
@@ -67,7 +68,7 @@ export interface ReadInput {
 
 /** A clip and question as the decoder's input, and everything experiments need to know of them. */
 export interface PreparedRun extends PreparedPrompt {
-  readonly subject: Subject;
+  readonly context: ExperimentContext;
   readonly started: RunEventOf<"run.started">;
   readonly frames: readonly RgbFrame[];
   /** What went otherwise than it should, without harm to the results. */
@@ -78,7 +79,7 @@ export interface PreparedRun extends PreparedPrompt {
 export interface RenderedRun {
   readonly rendered: RenderedPrompt;
   readonly tokens: PromptTokens;
-  readonly subject: Subject;
+  readonly context: ExperimentContext;
 }
 
 /** What becomes of a clip: how many frames, and their size once prepared. */
@@ -157,7 +158,7 @@ function renderedRun(
   const tokens = tokenizePrompt(rendered, model.tokenizer, grid);
   const { groups, length } = tokens;
   const { layers, heads } = spec.decoder;
-  return { rendered, tokens, subject: { groups, length, layers: layers.length, heads } };
+  return { rendered, tokens, context: { groups, length, layers: layers.length, heads } };
 }
 
 /**
@@ -238,9 +239,9 @@ export async function readInput(
   const kept = keptCells(model.open.spec, model.images, pixels);
   const shape = { frames: frames.length, picture: { width, height }, kept };
   const times = timesOf(sampled, clip, model.open.spec.prompt.wording);
-  const { rendered, tokens, subject } = renderedRun(model, job.prompt, shape, times);
+  const { rendered, tokens, context } = renderedRun(model, job.prompt, shape, times);
   return {
-    subject,
+    context,
     tokens,
     frames,
     pixels,
@@ -266,7 +267,7 @@ export async function readInput(
  */
 export async function encodeInput(
   model: LoadedModel,
-  { subject, tokens, frames, pixels, kept, positions, started }: ReadInput,
+  { context, tokens, frames, pixels, kept, positions, started }: ReadInput,
   cache: VisionCache,
   sink: EventSink,
   signal: AbortSignal,
@@ -308,7 +309,7 @@ export async function encodeInput(
     truthId: truth?.tokenId,
     tokenText: (id) => model.tokenizer.tokenText(id),
     observer: (observe) => observerOf(observe, tokens),
-    subject,
+    context,
     frames,
     remarks,
     started: features.cached ? { ...started, video: { ...video, featuresCached: true } } : started,

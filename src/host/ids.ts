@@ -6,16 +6,23 @@
 /** Publisher and name: how VS Code knows the extension. */
 export const EXTENSION_ID = "flowprobe.flowprobe";
 
-export const COMMANDS = {
-  analyze: "flowprobe.analyze",
-  ask: "flowprobe.ask",
+/** The commands of the kinds of experiments; each kind's descriptor names one. */
+const EXPERIMENT_COMMANDS = {
   knockout: "flowprobe.knockout",
   pathways: "flowprobe.pathways",
   findPathway: "flowprobe.findPathway",
   heads: "flowprobe.heads",
   framePairs: "flowprobe.framePairs",
   keyword: "flowprobe.keyword",
+  whatIf: "flowprobe.whatIf",
   generation: "flowprobe.generation",
+} as const;
+export type ExperimentCommandName = keyof typeof EXPERIMENT_COMMANDS;
+
+export const COMMANDS = {
+  analyze: "flowprobe.analyze",
+  ask: "flowprobe.ask",
+  ...EXPERIMENT_COMMANDS,
   counterfactual: "flowprobe.counterfactual",
   analyzeSample: "flowprobe.analyzeSample",
   /** Behind the CodeLenses: not in the manifest, as nobody calls it by name. */

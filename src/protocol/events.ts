@@ -1,7 +1,9 @@
 // As a namespace: of the library's one object, bundles would hold every part and all its languages.
 import * as z from "zod";
+import { type ExperimentKind, namedRanges, RECIPES, resultDetail } from "./experiments/schemas.ts";
 import { RUN_FORMAT } from "./format.ts";
 import { RUN_LIMITS as MAX } from "./limits.ts";
+import { COUNTERFACTUAL_ORDERS } from "./vocabulary.ts";
 
 /**
  * Element types of a `Tensor`; `f24` holds float32 numbers whose lowest byte is zero (a file leaves it
@@ -60,21 +62,6 @@ const tokenProbability = z.object({ id: tokenId, token: name, probability: share
 const optionShares = z
   .record(name, share)
   .refine((options) => Object.keys(options).length <= MAX.options);
-/** Plain data without a schema of its own. */
-const plainData = z.record(name, z.unknown()).refine(isModest);
-
-/** Whether plain data has neither too many values nor too many levels. */
-function isModest(data: unknown): boolean {
-  let left: number = MAX.values;
-  const fits = (value: unknown, depth: number): boolean => {
-    left -= 1;
-    if (left < 0 || depth > MAX.depth) return false;
-    if (typeof value !== "object" || value === null) return true;
-    return Object.values(value).every((inner) => fits(inner, depth + 1));
-  };
-  return fits(data, 0);
-}
-
 export type TokenProbability = z.infer<typeof tokenProbability>;
 
 /** What tells one checkpoint from another, wherever it lies: SHA-256, in hexadecimal. */
@@ -108,10 +95,6 @@ const model = z.object({
   identity: modelIdentity.optional(),
 });
 export type RunModel = z.infer<typeof model>;
-
-/** Orders in which the sampled frames may be shown to the model, beside their own. */
-export const COUNTERFACTUAL_ORDERS = ["reversed", "shuffled", "frozen"] as const;
-export type CounterfactualOrder = (typeof COUNTERFACTUAL_ORDERS)[number];
 
 /** A frame as the model was shown it; the time is null where the clip has no clock (image folders). */
 const sampledFrame = z.object({
@@ -288,27 +271,27 @@ const answer = z.object({
   correct: z.boolean().optional(),
 });
 
-export const WINDOW_STYLES = ["center", "inverse", "top_down", "bottom_up"] as const;
-export type WindowStyle = (typeof WINDOW_STYLES)[number];
-
 /** An experiment begins: its recipe says exactly what was cut, so that a figure can carry it. */
-const experimentStarted = z.object({
-  type: z.literal("experiment.started"),
-  experiment: name,
-  kind: z.enum([
-    "knockout",
-    "pathways",
-    "pathway-search",
-    "heads",
-    "frame-pairs",
-    "keyword",
-    "what-if",
-    "generation",
-  ]),
-  recipe: plainData,
-  /** How many `branch.result` events will follow when it is not stopped; of a search, at most. */
-  branches: count(MAX.branches),
-});
+function startedOf<K extends ExperimentKind>(kind: K) {
+  return z.object({
+    type: z.literal("experiment.started"),
+    experiment: name,
+    kind: z.literal(kind),
+    recipe: RECIPES[kind],
+    /** How many `branch.result` events will follow when it is not stopped; of a search, at most. */
+    branches: count(MAX.branches),
+  });
+}
+const experimentStarted = z.discriminatedUnion("kind", [
+  startedOf("knockout"),
+  startedOf("pathways"),
+  startedOf("pathway-search"),
+  startedOf("heads"),
+  startedOf("frame-pairs"),
+  startedOf("keyword"),
+  startedOf("what-if"),
+  startedOf("generation"),
+]);
 
 /** What one intervened run answered, beside the clean run. Figures as METHODS.md defines them. */
 export const branchFigures = z.object({
@@ -336,15 +319,7 @@ const branchResult = branchFigures.extend({
   /** Share of attention edges left, of 1 (pathways). */
   edges_left: share.optional(),
   /** What this branch stands for beyond its series: head, frames, keyword, seed … */
-  detail: plainData.optional(),
-});
-
-/** Layers a-b, both inclusive; null keeps nothing. */
-const keptRange = z.tuple([layer, layer]).nullable();
-export const keptRanges = z.object({
-  crossFrame: keptRange,
-  videoToQuestion: keptRange,
-  questionToLast: keptRange,
+  detail: resultDetail.optional(),
 });
 
 /**
@@ -355,7 +330,7 @@ const pathwayFound = z.object({
   type: z.literal("pathway.found"),
   experiment: name,
   /** The pathway with the fewest edges among those that keep the answer, as it was run once more. */
-  found: keptRanges
+  found: namedRanges
     .extend({
       edgesLeft: share,
       /** Probability of the clean answer, of 1. */
@@ -432,6 +407,11 @@ export const runEvent = z.discriminatedUnion("type", [
   notice,
   runFinished,
 ]);
+
+/** Every type of event. */
+export const RUN_EVENT_TYPES = runEvent.options.map((option) =>
+  "shape" in option ? option.shape.type.value : option.options[0].shape.type.value,
+);
 
 /** Any event of a run. */
 export type RunEvent = z.infer<typeof runEvent>;

@@ -1,5 +1,5 @@
 /**
- * Upper bounds of what a run file may state. Each lies far above any model, clip or prompt there is,
+ * Upper bounds of what a run file or a request may state. Each lies far above any model, clip or prompt there is,
  * and low enough that a table with a row for each thing counted fits in memory. A run file comes from
  * anywhere; what passes these bounds is refused where it is read.
  */
@@ -35,7 +35,11 @@ export const RUN_LIMITS = {
   text: 8_388_608,
   /** A small picture of a frame, as base64. */
   picture: 16_777_216,
-  /** Values and depth of what has no schema of its own: a recipe, a branch's detail. */
-  values: 2_097_152,
-  depth: 16,
+  /** Seed of a random control. */
+  seed: 4_294_967_295,
+  /** Pathways that a search tries. */
+  candidates: 100_000,
+  /** Tokens generated, and cuts that they are generated under. */
+  generated: 4_096,
+  cuts: 1_024,
 } as const;

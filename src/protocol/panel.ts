@@ -1,5 +1,5 @@
 import type { ProgressEvent, RunEvent } from "./events.ts";
-import type { ExperimentRequest, Observations } from "./requests.ts";
+import type { ExperimentRequest, Observations } from "./experiments/schemas.ts";
 
 /**
  * Every message between the extension host and the panel's webview. Requests go from the webview to

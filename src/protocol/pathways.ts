@@ -1,6 +1,5 @@
-import type { z } from "zod";
-import type { keptRanges, RunEventOf } from "./events.ts";
-import type { KeptRanges, LayerRange } from "./requests.ts";
+import type { RunEventOf } from "./events.ts";
+import type { KeptRanges, LayerRange, NamedRanges, ResultDetail } from "./experiments/schemas.ts";
 
 type Result = RunEventOf<"branch.result">;
 
@@ -8,9 +7,6 @@ type Result = RunEventOf<"branch.result">;
 export const PATHWAY_SERIES = "Effective pathways";
 export const RANDOM_SERIES = "Random edges";
 export const TRIED_SERIES = "Pathways tried";
-
-/** Kept ranges as events hold them: a family that keeps nothing is null. */
-export type NamedRanges = z.infer<typeof keptRanges>;
 
 /** One pathway that was run, on the two axes of the curve. */
 export interface PathwayPoint {
@@ -42,26 +38,22 @@ export function keepsAnswer(
   return new_answer === base_answer && new_score >= keepShare * base_score;
 }
 
-const FAMILIES = ["crossFrame", "videoToQuestion", "questionToLast"] as const;
-
-/** Kept ranges out of a result's detail or a recipe; a family that is not named keeps nothing. */
-export function rangesOf(values: Readonly<Record<string, unknown>>): NamedRanges {
-  const range = (value: unknown): [number, number] | null =>
-    Array.isArray(value) && value.length === 2 ? [Number(value[0]), Number(value[1])] : null;
-  const { crossFrame, videoToQuestion, questionToLast } = values;
-  return {
-    crossFrame: range(crossFrame),
-    videoToQuestion: range(videoToQuestion),
-    questionToLast: range(questionToLast),
-  };
+/** Kept ranges out of a result's detail; undefined where it does not say them. */
+function rangesOf(detail: ResultDetail = {}): NamedRanges | undefined {
+  const { crossFrame, videoToQuestion, questionToLast } = detail;
+  if (crossFrame === undefined || videoToQuestion === undefined || questionToLast === undefined) {
+    return undefined;
+  }
+  return { crossFrame, videoToQuestion, questionToLast };
 }
 
 /** Results of a search's series as points; what does not say its ranges is left out. */
 export function pathwayPoints(results: readonly Result[]): PathwayPoint[] {
   return results.flatMap((result) => {
     const { detail, edges_left: edgesLeft } = result;
-    if (edgesLeft === undefined || !FAMILIES.every((family) => family in (detail ?? {}))) return [];
-    return [{ ranges: rangesOf(detail ?? {}), edgesLeft, share: keptShare(result), result }];
+    const ranges = rangesOf(detail);
+    if (edgesLeft === undefined || ranges === undefined) return [];
+    return [{ ranges, edgesLeft, share: keptShare(result), result }];
   });
 }
 

@@ -1,5 +1,4 @@
-import { InputError } from "../common/errors.ts";
-import type { ExperimentRequest, KeptRanges, LayerRange } from "./requests.ts";
+import type { ExperimentRequest, KeptRanges, LayerRange } from "./experiments/schemas.ts";
 
 export type SearchRequest = Extract<ExperimentRequest, { kind: "pathway-search" }>;
 
@@ -81,19 +80,4 @@ export function presetRanges(name: PresetName, layers: number): Required<KeptRan
     videoToQuestion: scaled(preset.videoToQuestion),
     questionToLast: scaled(preset.questionToLast),
   };
-}
-
-/**
- * A range of layers counted from 1, such as `6-15`, as 0-based and inclusive.
- *
- * @throws InputError when the text is no such range.
- */
-export function parseLayerRange(text: string): LayerRange {
-  const [, first, last] = text.match(/^(\d+)(?:-(\d+))?$/) ?? [];
-  const from = Number(first);
-  const to = Number(last ?? first);
-  if (first === undefined || from < 1 || to < from) {
-    throw new InputError(`"${text}" is not a range of layers; write it as 6-15, counted from 1`);
-  }
-  return [from - 1, to - 1];
 }

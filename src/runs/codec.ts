@@ -1,4 +1,5 @@
 import {
+  RUN_EVENT_TYPES,
   type RunEvent,
   runEvent,
   TENSOR_DTYPES,
@@ -58,9 +59,7 @@ export function newerVersion(event: RunEvent): string | undefined {
   );
 }
 
-const KNOWN_TYPES: ReadonlySet<string> = new Set(
-  runEvent.options.map(({ shape }) => shape.type.value),
-);
+const KNOWN_TYPES: ReadonlySet<string> = new Set(RUN_EVENT_TYPES);
 
 function problem(message: string): DecodedLine {
   return { kind: "problem", message };

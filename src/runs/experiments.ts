@@ -1,17 +1,15 @@
 import type { RunEvent, RunEventOf } from "../protocol/events.ts";
+import type { Recorded } from "../protocol/experiments/list.ts";
 
 /** An experiment of a run, as far as it came. */
-export interface RecordedExperiment {
+export type RecordedExperiment = Recorded & {
   readonly id: string;
-  readonly kind: RunEventOf<"experiment.started">["kind"];
-  /** What was cut: two experiments with the same kind and recipe are the same. */
-  readonly recipe: Readonly<Record<string, unknown>>;
   readonly results: readonly RunEventOf<"branch.result">[];
   /** Whether it came to its end; one that did not is made again when a run is resumed. */
   readonly complete: boolean;
   /** What a search found. */
   readonly outcome?: SearchOutcome;
-}
+};
 
 /** The end of a search, without what names its event. */
 export type SearchOutcome = Omit<RunEventOf<"pathway.found">, "type" | "experiment">;
@@ -24,9 +22,9 @@ export function experimentsOf(events: readonly RunEvent[]): RecordedExperiment[]
   const found = new Map<string, RecordedExperiment & { results: RunEventOf<"branch.result">[] }>();
   for (const event of events) {
     if (event.type === "experiment.started") {
-      const { experiment: id, kind, recipe } = event;
+      const { type: _, experiment: id, branches: __, ...recorded } = event;
       found.delete(id);
-      found.set(id, { id, kind, recipe, results: [], complete: false });
+      found.set(id, { id, ...recorded, results: [], complete: false });
     } else if (event.type === "branch.result") {
       found.get(event.experiment)?.results.push(event);
     } else if (event.type === "pathway.found") {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { InputError } from "../common/errors.ts";
 import { fileFailure } from "../common/file-failure.ts";
 import type { RunEvent } from "../protocol/events.ts";
-import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../protocol/requests.ts";
+import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../protocol/vocabulary.ts";
 import {
   answerProbabilityRecords,
   knockoutRecords,

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RunEvent } from "../protocol/events.ts";
-import type { AnalysisJob, ExperimentRequest, Observations } from "../protocol/requests.ts";
+import { recipeOf } from "../protocol/experiments/list.ts";
+import type { ExperimentRequest, Observations } from "../protocol/experiments/schemas.ts";
+import type { AnalysisJob } from "../protocol/requests.ts";
 import { experimentsOf, type RecordedExperiment } from "./experiments.ts";
 
 /** What a job still lacks in a run that was begun before. */
@@ -34,25 +36,19 @@ export function remainderOf(
 }
 
 /** Whether a recorded experiment is the one that is asked for, by its recipe. */
-function isSame(
-  request: ExperimentRequest,
-  { kind, recipe }: RecordedExperiment,
-  layers: number,
-): boolean {
-  if (kind !== request.kind) return false;
-  const { kind: _, ...asked } = request;
-  const plain: Record<string, unknown> = JSON.parse(JSON.stringify(asked));
-  if (request.kind === "knockout") {
-    const [first, last] = request.layers ?? [0, layers - 1];
-    delete plain.layers;
-    plain.centres = [[first, last + 1]];
-  }
-  // A recipe says more than was asked, such as the share of edges left; never less.
-  const stated = Object.entries(plain).every(([key, value]) =>
-    isDeepStrictEqual(recipe[key], value),
+function isSame(request: ExperimentRequest, recorded: RecordedExperiment, layers: number): boolean {
+  if (recorded.kind !== request.kind) return false;
+  const asked: Record<string, unknown> = recipeOf(request, layers);
+  const recipe: Readonly<Record<string, unknown>> = recorded.recipe;
+  // A recipe may say more than was asked, such as the share of edges left.
+  return Object.keys(asked).every((key) =>
+    isDeepStrictEqual(asFile(recipe[key]), asFile(asked[key])),
   );
-  const optional = ["crossFrame", "videoToQuestion", "questionToLast", "randomSeed"];
-  return stated && optional.every((key) => key in plain || recipe[key] === undefined);
+}
+
+/** A value as a file would give it back: what is undefined is left out. */
+function asFile(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
 function isCleanComplete(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { AttentionReading, RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import type { ExperimentKind, RecipeOf } from "../../src/protocol/experiments/schemas.ts";
 import { bestForEdges, pathwayPoints, TRIED_SERIES } from "../../src/protocol/pathways.ts";
 import { tensorNumbers } from "../../src/protocol/tensors.ts";
 import { wordOf } from "../../src/runs/words.ts";
@@ -50,18 +51,23 @@ function positionsOf(group: string): number[] {
 }
 
 /** The last experiment of a kind with its results, once it has ended and is not among those known. */
-function experiment(kind: string, known: ReadonlySet<string> = new Set(), clip = CLIP) {
+function experiment<K extends ExperimentKind>(
+  kind: K,
+  known: ReadonlySet<string> = new Set(),
+  clip = CLIP,
+) {
   return eventually(`the end of ${kind} in the run file`, async () => {
     const all = await events(clip);
     const ended = new Set(eventsOf(all, "experiment.finished").map((event) => event.experiment));
     const start = eventsOf(all, "experiment.started").findLast(
-      (event) => event.kind === kind && ended.has(event.experiment) && !known.has(event.experiment),
+      (event): event is Extract<typeof event, { kind: K }> =>
+        event.kind === kind && ended.has(event.experiment) && !known.has(event.experiment),
     );
     if (start === undefined) return undefined;
     const results = eventsOf(all, "branch.result").filter(
       (result) => result.experiment === start.experiment,
     );
-    return { id: start.experiment, recipe: start.recipe, results, all };
+    return { id: start.experiment, recipe: start.recipe as RecipeOf<K>, results, all };
   });
 }
 
@@ -232,7 +238,10 @@ test("a cut that is drawn and named shows the options before and after it", asyn
 });
 
 /** The pathways view shows what a search tried and found, as its file has it. */
-async function assertShowsSearch(found: Awaited<ReturnType<typeof experiment>>): Promise<void> {
+/** A search as it stands in the run file. */
+type Search = Awaited<ReturnType<typeof experiment<"pathway-search">>>;
+
+async function assertShowsSearch(found: Search): Promise<void> {
   const end = eventsOf(found.all, "pathway.found").find((event) => event.experiment === found.id);
   assert.ok(end?.found != null);
   const view = await panel.lookAt("pathways");
@@ -295,7 +304,7 @@ test("“Find for me” finds the smallest pathway, in the panel and from the pa
   assert.match((await chart.getAttribute("aria-label")) ?? "", new RegExp(curve));
 
   await window.command("Flowprobe: Find Effective Pathway");
-  await window.answer("50", "Keep this much");
+  await window.answer("50 %", "Share of the clean run");
   const second = await experiment("pathway-search", new Set([first.id]));
   assert.equal(second.recipe.keepShare, 0.5);
   await assertShowsSearch(second);

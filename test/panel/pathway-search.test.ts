@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
 import type { RunEvent } from "../../src/protocol/events.ts";
-import { keptShare, rangesOf } from "../../src/protocol/pathways.ts";
+import type { ResultDetail } from "../../src/protocol/experiments/schemas.ts";
+import { keptShare } from "../../src/protocol/pathways.ts";
 import { pathwaySearch } from "../../src/protocol/presets.ts";
 import { percent } from "../../webview/dom.ts";
 import { eventsOf, openRun, PanelBrowser, seen, settled, THEMES, tableOf } from "./browser.ts";
@@ -42,8 +43,8 @@ const text = (range: unknown) => {
 };
 /** What the three sliders show. */
 const sliders = (page: Page) => view(page).locator(".range-text").allInnerTexts();
-const shownRanges = (ranges: object) => {
-  const { crossFrame, videoToQuestion, questionToLast } = rangesOf({ ...ranges });
+const shownRanges = (ranges: ResultDetail) => {
+  const { crossFrame = null, videoToQuestion = null, questionToLast = null } = ranges;
   return [crossFrame, videoToQuestion, questionToLast].map(text);
 };
 
@@ -193,7 +194,7 @@ test("a point of the curve is chosen by pointer or keys: the sliders follow, and
   await page.keyboard.press("Enter");
   await settled(page);
   assert.deepEqual(await sliders(page), shownRanges(byEdges[0]?.detail ?? {}));
-  const { crossFrame, videoToQuestion, questionToLast } = rangesOf(byEdges[0]?.detail ?? {});
+  const { crossFrame, videoToQuestion, questionToLast } = byEdges[0]?.detail ?? {};
   assert.deepEqual((await experiments(page)).at(-1), {
     request: {
       kind: "pathways",

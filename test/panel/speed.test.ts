@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
-import type { ExperimentRequest } from "../../src/protocol/requests.ts";
+import type { ExperimentRequest } from "../../src/protocol/experiments/schemas.ts";
 import { openRun, PanelBrowser, settled } from "./browser.ts";
 import { frameTimes } from "./frame-times.ts";
 

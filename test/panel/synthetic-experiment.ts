@@ -1,5 +1,6 @@
 import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
-import type { ExperimentRequest, LayerRange } from "../../src/protocol/requests.ts";
+import type { Recorded } from "../../src/protocol/experiments/list.ts";
+import type { ExperimentRequest, LayerRange } from "../../src/protocol/experiments/schemas.ts";
 
 /** What a run already says that an experiment's made-up results are built upon. */
 export interface Known {
@@ -58,14 +59,8 @@ export function syntheticExperiment(
       ...more,
     };
   };
-  const wrap = (recipe: Record<string, unknown>, results: RunEvent[]): RunEvent[] => [
-    {
-      type: "experiment.started",
-      experiment,
-      kind: request.kind,
-      recipe,
-      branches: results.length,
-    },
+  const wrap = (recorded: Recorded, results: RunEvent[]): RunEvent[] => [
+    { type: "experiment.started", experiment, ...recorded, branches: results.length },
     ...results,
     { type: "experiment.finished", experiment, seconds: 0.2 },
   ];
@@ -77,7 +72,8 @@ export function syntheticExperiment(
       const shares = [crossFrame, videoToQuestion, questionToLast].map(share);
       const edges = 0.1 + 0.3 * shares.reduce((a, b) => a + b, 0);
       const kept = Math.min(...shares) > 0 ? 0.6 + 0.4 * edges : 0.2 * edges;
-      return wrap({ crossFrame, videoToQuestion, questionToLast, randomSeed, edgesLeft: edges }, [
+      const recipe = { crossFrame, videoToQuestion, questionToLast, randomSeed, edgesLeft: edges };
+      return wrap({ kind: "pathways", recipe }, [
         result("Effective pathways", kept, { edges_left: edges }),
         result("Random edges", edges * 0.5, { edges_left: edges }),
       ]);
@@ -104,7 +100,7 @@ export function syntheticExperiment(
           result("Random edges", 0.2, { edges_left }),
         );
       }
-      return wrap({ keepShare, maxCandidates, randomSeed }, [
+      return wrap({ kind: "pathway-search", recipe: { keepShare, maxCandidates, randomSeed } }, [
         ...results,
         {
           type: "pathway.found",
@@ -121,7 +117,8 @@ export function syntheticExperiment(
     case "what-if": {
       const [first, last] = request.layers;
       const { name, from, to, heads } = request;
-      return wrap({ name, from, to, layers: request.layers, heads }, [
+      const recipe = { name, from, to, layers: request.layers, heads };
+      return wrap({ kind: "what-if", recipe }, [
         ...(request.observe === undefined ? [] : observed(name, experiment, known)),
         result(name, 1 - (0.9 * (last - first + 1)) / layers, { window: [[first, last + 1]] }),
       ]);
@@ -130,7 +127,7 @@ export function syntheticExperiment(
       const { from, to, window } = request;
       const layer = request.layers?.[0] ?? 0;
       return wrap(
-        { from, to, window },
+        { kind: "heads", recipe: { from, to, window, centres: [[layer, layer + 1]] } },
         Array.from({ length: known.started.model.heads }, (_, head) =>
           result(`${from} -/-> ${to}, head ${head + 1}`, 1 - 0.05 * head, {
             layer,
@@ -143,7 +140,7 @@ export function syntheticExperiment(
     case "generation": {
       const words = "The purple circle moves up and leaves .".split(" ");
       return wrap(
-        { maxTokens: request.maxTokens },
+        { kind: "generation", recipe: { maxTokens: request.maxTokens, cuts: request.cuts } },
         ["clean", ...request.cuts.map(({ name }) => name)].flatMap((series, s) =>
           words.map(
             (word, step): RunEvent => ({
@@ -163,6 +160,6 @@ export function syntheticExperiment(
       );
     }
     default:
-      return wrap({}, [result(request.kind, 0.5)]);
+      throw new Error(`the panel does not ask for ${request.kind}`);
   }
 }

@@ -5,7 +5,7 @@ import type {
   TokenProbability,
 } from "../../src/protocol/events.ts";
 import { cellCount } from "../../src/protocol/grid.ts";
-import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../../src/protocol/requests.ts";
+import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../../src/protocol/vocabulary.ts";
 import { pngBase64 } from "./png.ts";
 
 /**

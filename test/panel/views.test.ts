@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
-import type { ExperimentRequest } from "../../src/protocol/requests.ts";
+import type { ExperimentRequest } from "../../src/protocol/experiments/schemas.ts";
 import { change, percent } from "../../webview/dom.ts";
 import { eventsOf, openRun, PanelBrowser, seen, settled, tableOf } from "./browser.ts";
 import { syntheticRun } from "./synthetic-run.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGeneration } from "../../src/engine/experiments/generation.ts";
+import { planGeneration } from "../../src/engine/experiments/generation.ts";
 import type { RunEvent } from "../../src/protocol/events.ts";
 import { GENERATION_CASES } from "./fixtures.ts";
 import { Errors } from "./measure.ts";
@@ -41,16 +41,17 @@ for (const name of GENERATION_CASES) {
       return { name: series, from, to, layers: [first, last] as const };
     });
     const told: RunEvent[] = [];
-    await runGeneration(
-      model,
-      prompt,
-      { groups: tokens.groups, length: tokens.length, layers, heads },
+    const work = planGeneration(
       { kind: "generation", maxTokens: generation.steps, cuts },
-      "generation",
-      (ids) => tokenizer.decode(ids),
-      { memoryBudgetBytes: 1 << 30, signal: new AbortController().signal },
-      (event) => told.push(event),
+      { groups: tokens.groups, length: tokens.length, layers, heads },
     );
+    await work.run("generation", {
+      model,
+      prompt: { ...prompt, observer: () => ({ headAveraged: true }) },
+      decode: (ids) => tokenizer.decode(ids),
+      settings: { memoryBudgetBytes: 1 << 30, signal: new AbortController().signal },
+      sink: (event) => told.push(event),
+    });
     const errors = new Errors();
     for (const run of generation.runs) {
       const found = told.flatMap((event) =>

@@ -3,13 +3,13 @@ import { test } from "node:test";
 import { compareToClean, type LastReading } from "../../src/engine/experiments/figures.ts";
 import { planKnockout } from "../../src/engine/experiments/knockout.ts";
 import { planPathways } from "../../src/engine/experiments/pathways.ts";
-import type { Subject } from "../../src/engine/experiments/plan.ts";
+import type { ExperimentContext } from "../../src/engine/experiments/plan.ts";
 import type { Branch } from "../../src/engine/trace/interventions.ts";
 import { runPass } from "../../src/engine/trace/pass.ts";
 import { planBranches } from "../../src/engine/trace/plan.ts";
 import { unembed } from "../../src/engine/trace/unembed.ts";
-import { WINDOW_STYLES } from "../../src/protocol/events.ts";
-import { KNOCKOUT_TARGETS, type LayerRange } from "../../src/protocol/requests.ts";
+import type { LayerRange } from "../../src/protocol/experiments/schemas.ts";
+import { KNOCKOUT_TARGETS, WINDOW_STYLES } from "../../src/protocol/vocabulary.ts";
 import {
   CASE_NAMES,
   DETAILED_CASES,
@@ -36,7 +36,7 @@ for (const name of [...CASE_NAMES, ...FAMILY_CASES]) {
       for (const window of windowed ? facts.sweeps.windows : facts.sweeps.windows.slice(0, 1)) {
         const key = windowed ? `sweep.${style}.${window}` : `sweep.${style}`;
         const request = { kind: "knockout", targets: KNOCKOUT_TARGETS, window, style } as const;
-        const { points, notices } = planKnockout(request, subject(facts));
+        const { points, notices } = planKnockout(request, context(facts));
         assert.deepEqual(notices, []);
         assert.deepEqual(
           points.map(({ series, layer }) => `${series} ${layer}`),
@@ -102,7 +102,7 @@ for (const name of CASE_NAMES) {
         questionToLast: range(keep.question_to_last),
         randomSeed: 1,
       },
-      subject(facts),
+      context(facts),
     );
     const [pathway] = points;
     assert.ok(pathway !== undefined);
@@ -127,7 +127,7 @@ for (const name of RANDOM_CASES) {
   });
 }
 
-function subject(facts: Facts): Subject {
+function context(facts: Facts): ExperimentContext {
   const groups = Object.entries(facts.groups).map(([name, spans]) => {
     return [name, positionsOf(spans)] as const;
   });

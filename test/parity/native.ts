@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGeneration } from "../../src/engine/experiments/generation.ts";
+import { planGeneration } from "../../src/engine/experiments/generation.ts";
 import { planKnockout } from "../../src/engine/experiments/knockout.ts";
 import type { Positions } from "../../src/engine/families/shared/rope.ts";
 import { runPass } from "../../src/engine/trace/pass.ts";
@@ -177,21 +177,25 @@ export async function checkAnswers(
 ): Promise<void> {
   const { facts, tensors, model, tokenizer } = opened;
   const told: RunEvent[] = [];
-  await runGeneration(
+  const work = planGeneration(
+    { kind: "generation", maxTokens: answers.steps, cuts: [] },
+    { groups: tokens.groups, length: tokens.length, layers: facts.layers, heads: facts.heads },
+  );
+  await work.run("generation", {
     model,
-    {
+    prompt: {
       embeddings: tensors.floats("embeddings").data,
       positions,
       length: tokens.length,
+      options: [],
+      truthId: undefined,
       tokenText: (id) => tokenizer.tokenText(id),
+      observer: () => ({ headAveraged: true }),
     },
-    { groups: tokens.groups, length: tokens.length, layers: facts.layers, heads: facts.heads },
-    { kind: "generation", maxTokens: answers.steps, cuts: [] },
-    "generation",
-    (ids) => tokenizer.decode(ids),
-    { memoryBudgetBytes: 1 << 30, signal: new AbortController().signal },
-    (event) => told.push(event),
-  );
+    decode: (ids) => tokenizer.decode(ids),
+    settings: { memoryBudgetBytes: 1 << 30, signal: new AbortController().signal },
+    sink: (event) => told.push(event),
+  });
   const found = told.flatMap((event) => (event.type === "generation.token" ? [event.token] : []));
   const ends = model.spec.endTokenIds;
   const ids = answers.ids.filter((id) => !ends.includes(id));

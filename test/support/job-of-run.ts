@@ -1,5 +1,6 @@
 import type { RunEventOf } from "../../src/protocol/events.ts";
-import type { AnalysisJob, ExperimentRequest } from "../../src/protocol/requests.ts";
+import type { ExperimentRequest } from "../../src/protocol/experiments/schemas.ts";
+import type { AnalysisJob } from "../../src/protocol/requests.ts";
 
 /** The job that a run was of, when it asked for no readings and these experiments. */
 export function jobOfRun(

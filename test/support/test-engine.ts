@@ -105,11 +105,11 @@ serveEngine((settings) => ({
   async run(job, sink, signal) {
     await perform(job.prompt.question, sink, signal);
   },
-  async experiment(request, id, sink, signal) {
+  async experiment(_, id, sink, signal) {
     sink({
       type: "experiment.started",
       experiment: id,
-      kind: request.kind,
+      kind: "pathways",
       recipe: {},
       branches: 0,
     });

@@ -129,8 +129,11 @@ test("flags that do not go together, and shares out of bounds, are bad usage", a
     [["--find", "--keep", "cross-frame=1-2"], /--find and --keep exclude each other/],
     [["--find", "--preset", "llava-next-7b"], /--find and --preset exclude each other/],
     [["--keep-share", "0.8"], /--keep-share belongs to --find/],
-    [["--find", "--keep-share", "0.2"], /--keep-share is 0\.2; it can be from 0\.5 to 1/],
-    [["--find", "--candidates", "0"], /--candidates is 0/],
+    [
+      ["--find", "--keep-share", "0.2"],
+      /--keep-share: the share to keep is "0\.2"; it can be from 0\.5 to 1/,
+    ],
+    [["--find", "--candidates", "0"], /--candidates: the number of pathways is "0"/],
   ] as const) {
     const { code, stdout, stderr } = await start(...args).ended;
     assert.equal(code, 2, stderr);

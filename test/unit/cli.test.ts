@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { z } from "zod";
-import { KNOCKOUT_TARGETS } from "../../src/protocol/requests.ts";
+import { KNOCKOUT_TARGETS } from "../../src/protocol/vocabulary.ts";
 import { experimentsOf } from "../../src/runs/experiments.ts";
 import { readRunFile } from "../../src/runs/file.ts";
 import { bundleCommandLine, NO_CACHE, ROOT } from "../support/bundle.ts";
@@ -209,8 +209,8 @@ test("bad usage is told with the way to the help, and ends with code 2", async (
     [["analyse", SAMPLE], /there is no command "analyse"/],
     [["analyze", SAMPLE, "--answer", "A"], /--answer belongs to --question/],
     [["knockout", SAMPLE, "--layers", "9-2"], /"9-2" is not a range of layers/],
-    [["knockout", SAMPLE, "--window", "0"], /--window is 0/],
-    [["pathways", SAMPLE, "--keep", "video=1-2"], /--keep has "video=1-2"/],
+    [["knockout", SAMPLE, "--window", "0"], /--window: the window is "0"; a whole number from 1/],
+    [["pathways", SAMPLE, "--keep", "video=1-2"], /--keep: "video=1-2" is not a kept range/],
     [[], /flowprobe COMMAND --help/],
   ] as const) {
     const { code, stdout, stderr } = await flowprobe(...args);

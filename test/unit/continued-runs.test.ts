@@ -13,7 +13,8 @@ import { jobOfRun } from "../../src/host/engine/jobs.ts";
 import { openRunLog } from "../../src/host/runs/log.ts";
 import { RunSession } from "../../src/host/runs/session.ts";
 import type { RunEvent, RunEventType } from "../../src/protocol/events.ts";
-import type { AnalysisJob, ExperimentRequest } from "../../src/protocol/requests.ts";
+import type { ExperimentRequest } from "../../src/protocol/experiments/schemas.ts";
+import type { AnalysisJob } from "../../src/protocol/requests.ts";
 import { experimentsOf } from "../../src/runs/experiments.ts";
 import { readRunFile } from "../../src/runs/file.ts";
 import { ROOT } from "../support/bundle.ts";
@@ -189,7 +190,9 @@ test("two windows add their experiments to one run file", async () => {
   } finally {
     await other.dispose();
   }
-  const found = experimentsOf((await readRunFile(path)).events);
+  const found = experimentsOf((await readRunFile(path)).events).filter(
+    (experiment) => experiment.kind === "knockout",
+  );
   const windows = found.map(({ recipe, results }) => [recipe.window, results.length]);
   assert.deepEqual(
     windows.sort(([x], [y]) => Number(x) - Number(y)),

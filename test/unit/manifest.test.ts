@@ -17,6 +17,7 @@ import {
   VIEWS,
   WALKTHROUGH_ID,
 } from "../../src/host/ids.ts";
+import { EXPERIMENTS } from "../../src/protocol/experiments/list.ts";
 import { DEFAULT_MEMORY_BUDGET_GB, PRECISIONS, PROVIDERS } from "../../src/protocol/requests.ts";
 import { RUN_FILE_SUFFIX } from "../../src/runs/file.ts";
 
@@ -49,6 +50,15 @@ test("the manifest states exactly the commands that the code registers", () => {
     .map(([, id]) => id);
   assert.deepEqual(stated.sort(), registered.sort());
   assert.equal(new Set(stated).size, stated.length);
+});
+
+test("every kind of experiment has its command", () => {
+  const titles = new Map<string, string>(
+    contributes.commands.map(({ command, title }: Record<string, string>) => [command, title]),
+  );
+  for (const { commandId, title, kind } of Object.values(EXPERIMENTS)) {
+    assert.equal(titles.get(`flowprobe.${commandId}`), `${title}…`, kind);
+  }
 });
 
 test("every command has the category and a title of its own", () => {

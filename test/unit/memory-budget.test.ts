@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { benchSubject } from "../../bench/subject.ts";
+import { benchContext } from "../../bench/context.ts";
 import { forecastRun } from "../../src/engine/experiments/forecast.ts";
 import { planKnockout } from "../../src/engine/experiments/knockout.ts";
 import { planPoints } from "../../src/engine/experiments/plan.ts";
@@ -12,7 +12,7 @@ import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import { forecastPasses, planMemory } from "../../src/engine/trace/memory.ts";
 import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
-import { KNOCKOUT_TARGETS } from "../../src/protocol/requests.ts";
+import { KNOCKOUT_TARGETS } from "../../src/protocol/vocabulary.ts";
 import { Noise, type RandomSizes, randomCheckpoint } from "../support/random-checkpoint.ts";
 
 const PROBABILITY_TOLERANCE = 1e-5;
@@ -31,11 +31,11 @@ const AMPLE = 1e9;
 /** What a few branches with all the frames' rows take. */
 const SCANT = 0.4e6;
 
-const subject = benchSubject(SIZES.layers, SIZES.heads);
-const { length } = subject;
+const context = benchContext(SIZES.layers, SIZES.heads);
+const { length } = context;
 const plan = planKnockout(
   { kind: "knockout", targets: KNOCKOUT_TARGETS, window: 2, style: "center" },
-  subject,
+  context,
 );
 const planned = planPoints(plan.points, length, SIZES.layers);
 const folder = mkdtempSync(join(tmpdir(), "flowprobe-budget-"));
@@ -62,7 +62,7 @@ async function sweep(memoryBudgetBytes: number): Promise<RunEvent[]> {
       observer: () => ({ headAveraged: true }),
     },
     { headAveraged: true },
-    [{ id: "sweep", kind: "knockout", plan }],
+    [{ id: "sweep", plan }],
     { memoryBudgetBytes, signal: new AbortController().signal },
     (event) => events.push(event),
   );
@@ -128,7 +128,7 @@ test("a 7B model's sweep is forecast within its budget, from what one pass needs
   };
   const { points } = planKnockout(
     { kind: "knockout", targets: KNOCKOUT_TARGETS, window: 9, style: "center" },
-    benchSubject(layers, decoder.heads),
+    benchContext(layers, decoder.heads),
   );
   const paper = planPoints(points, length, layers);
   const passes = [2.5e9, 3e9, 3.5e9, 4e9, 8e9].map((budget) => {

@@ -5,19 +5,20 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { CancelledError, InputError } from "../../src/common/errors.ts";
-import { planSearch, runSearch } from "../../src/engine/experiments/find-pathway.ts";
+import { planSearch } from "../../src/engine/experiments/find-pathway.ts";
 import { type JudgedPathway, searchPathway } from "../../src/engine/experiments/pathway-search.ts";
-import { PathwaySpace, planPathways } from "../../src/engine/experiments/pathways.ts";
-import type { Subject } from "../../src/engine/experiments/plan.ts";
+import { PathwaySpace } from "../../src/engine/experiments/pathway-space.ts";
+import { planPathways } from "../../src/engine/experiments/pathways.ts";
+import type { ExperimentContext } from "../../src/engine/experiments/plan.ts";
 import { type PreparedPrompt, runExperiments } from "../../src/engine/experiments/run.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
 import { forEachBlockedKey } from "../../src/engine/trace/interventions.ts";
 import { unembed } from "../../src/engine/trace/unembed.ts";
 import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import type { KeptRanges, LayerRange } from "../../src/protocol/experiments/schemas.ts";
 import { keepsAnswer, pathwayPoints, TRIED_SERIES } from "../../src/protocol/pathways.ts";
 import { DEFAULT_MAX_CANDIDATES } from "../../src/protocol/presets.ts";
-import type { KeptRanges, LayerRange } from "../../src/protocol/requests.ts";
 import { naiveForward } from "../support/naive.ts";
 import { Noise, randomCheckpoint } from "../support/random-checkpoint.ts";
 
@@ -33,7 +34,7 @@ const SHARES = [0.5, 0.7, 0.9, 0.95];
 const positions = (start: number, end: number) =>
   Int32Array.from({ length: end - start }, (_, i) => start + i);
 /** A prompt of two system tokens, three frames of three, a question, one more, and the last. */
-const subject: Subject = {
+const context: ExperimentContext = {
   groups: new Map([
     ["system", positions(0, 2)],
     ["video", positions(2, 11)],
@@ -49,14 +50,14 @@ const subject: Subject = {
 };
 
 /** A random decoder with a prompt whose embeddings are large, so that a cut changes the answer little. */
-interface Subjected {
+interface SearchCase {
   readonly model: OpenModel;
   readonly prompt: PreparedPrompt;
 }
 
 describe("the search for the smallest pathway, on random decoders", () => {
   let folder: string;
-  const cases: Subjected[] = [];
+  const cases: SearchCase[] = [];
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), "flowprobe-search-"));
@@ -85,10 +86,10 @@ describe("the search for the smallest pathway, on random decoders", () => {
     rmSync(folder, { recursive: true });
   });
 
-  const first = (): Subjected => cases[0] ?? assert.fail("there is a model");
+  const first = (): SearchCase => cases[0] ?? assert.fail("there is a model");
 
   async function search(
-    { model, prompt }: Subjected,
+    { model, prompt }: SearchCase,
     keepShare: number,
     {
       maxCandidates = 1000,
@@ -104,24 +105,30 @@ describe("the search for the smallest pathway, on random decoders", () => {
   ): Promise<RunEvent[]> {
     const events: RunEvent[] = [];
     const request = { kind: "pathway-search", keepShare, maxCandidates, randomSeed } as const;
-    const planned = planSearch(request, "s", subject);
+    const planned = planSearch(request, context);
     const settings = { memoryBudgetBytes: SETTINGS.memoryBudgetBytes, signal };
-    await runSearch(model, prompt, planned, settings, (event) => {
-      events.push(event);
-      take?.(event);
+    await planned.run("s", {
+      model,
+      prompt,
+      decode: () => assert.fail("a search decodes nothing"),
+      settings,
+      sink: (event) => {
+        events.push(event);
+        take?.(event);
+      },
     });
     return events;
   }
 
   test("everything told equals one masked full forward, and what is found keeps the answer", async () => {
     let successes = 0;
-    for (const subjected of cases) {
-      const events = await search(subjected, 0.9, { randomSeed: 0 });
+    for (const searchCase of cases) {
+      const events = await search(searchCase, 0.9, { randomSeed: 0 });
       const results = of(events, "branch.result");
-      const clean = await naive(subjected, "clean");
+      const clean = await naive(searchCase, "clean");
       for (const point of pathwayPoints(results)) {
         const kept = keptOf(point.ranges);
-        const alone = await naive(subjected, kept, clean.id);
+        const alone = await naive(searchCase, kept, clean.id);
         assert.ok(Math.abs(alone.probability - point.result.new_score) < PROBABILITY_TOLERANCE);
         assert.equal(`t${alone.id}`, point.result.new_answer);
         assert.ok(Math.abs(countedShare(kept) - point.edgesLeft) < 1e-12);
@@ -134,7 +141,7 @@ describe("the search for the smallest pathway, on random decoders", () => {
         continue;
       }
       successes++;
-      const alone = await naive(subjected, keptOf(found), clean.id);
+      const alone = await naive(searchCase, keptOf(found), clean.id);
       assert.equal(alone.id, clean.id);
       assert.ok(alone.probability >= 0.9 * clean.probability - PROBABILITY_TOLERANCE);
       // As it was run once more, with as many edges cut at random beside it.
@@ -165,10 +172,10 @@ describe("the search for the smallest pathway, on random decoders", () => {
     const points = pathwayPoints(of(await search({ model, prompt }, 0.9), "branch.result"));
     assert.ok(points.length >= 8);
     for (const { ranges, result } of points) {
-      const plan = planPathways({ kind: "pathways", ...keptOf(ranges) }, subject);
+      const plan = planPathways({ kind: "pathways", ...keptOf(ranges) }, context);
       const alone: RunEvent[] = [];
       const settings = { memoryBudgetBytes: 1e9, signal: new AbortController().signal };
-      const experiment = { id: "p", kind: "pathways", plan } as const;
+      const experiment = { id: "p", plan };
       await runExperiments(model, prompt, undefined, [experiment], settings, (event) =>
         alone.push(event),
       );
@@ -183,10 +190,10 @@ describe("the search for the smallest pathway, on random decoders", () => {
   test("beside the smallest of all ranges, what is found is nearly always the same", async (t) => {
     const gaps: number[] = [];
     let all = 0;
-    for (const subjected of cases) {
-      const known = await everyPathway(subjected);
+    for (const searchCase of cases) {
+      const known = await everyPathway(searchCase);
       all = known.size;
-      const space = new PathwaySpace(subject);
+      const space = new PathwaySpace(context);
       for (const share of SHARES) {
         const judge = (kept: KeptRanges): JudgedPathway => {
           const judged = known.get(keyOf(kept)) ?? assert.fail(keyOf(kept));
@@ -264,18 +271,21 @@ describe("the search for the smallest pathway, on random decoders", () => {
 
   test("a share or a limit that makes no sense is refused by name", () => {
     const plan = (keepShare: number, maxCandidates: number) =>
-      planSearch({ kind: "pathway-search", keepShare, maxCandidates }, "s", subject);
+      planSearch({ kind: "pathway-search", keepShare, maxCandidates }, context);
     for (const share of [0.49, 1.01, Number.NaN]) {
       assert.throws(() => plan(share, 10), { name: InputError.name, message: /from 0.5 to 1/ });
     }
     assert.throws(() => plan(0.9, 0), { name: InputError.name, message: /at least one/ });
-    const groups = new Map([...subject.groups].filter(([name]) => name !== "question"));
+    const groups = new Map([...context.groups].filter(([name]) => name !== "question"));
     assert.throws(
       () =>
-        planSearch({ kind: "pathway-search", keepShare: 0.9, maxCandidates: 9 }, "s", {
-          ...subject,
-          groups,
-        }),
+        planSearch(
+          { kind: "pathway-search", keepShare: 0.9, maxCandidates: 9 },
+          {
+            ...context,
+            groups,
+          },
+        ),
       /no token group "question"/,
     );
   });
@@ -359,8 +369,8 @@ function keyOf({ crossFrame, videoToQuestion, questionToLast }: KeptRanges): str
 }
 
 /** A pathway alone (or the clean run) by the naive executor: its answer, and the probability of `id`. */
-async function naive({ model, prompt }: Subjected, kept: KeptRanges | "clean", id?: number) {
-  const interventions = kept === "clean" ? [] : new PathwaySpace(subject).cuts(kept);
+async function naive({ model, prompt }: SearchCase, kept: KeptRanges | "clean", id?: number) {
+  const interventions = kept === "clean" ? [] : new PathwaySpace(context).cuts(kept);
   let row = new Float32Array();
   await naiveForward(model, prompt.embeddings, { interventions }, (_, hidden) => {
     row = hidden.slice((LENGTH - 1) * HIDDEN);
@@ -373,7 +383,7 @@ async function naive({ model, prompt }: Subjected, kept: KeptRanges | "clean", i
 
 /** Share of edges left, by going through every edge of every layer. */
 function countedShare(kept: KeptRanges): number {
-  const cuts = new PathwaySpace(subject).cuts(kept);
+  const cuts = new PathwaySpace(context).cuts(kept);
   let blocked = 0;
   for (let layer = 0; layer < LAYERS; layer++) {
     const edges = new Set<number>();
@@ -389,8 +399,8 @@ function countedShare(kept: KeptRanges): number {
 }
 
 /** Every pathway there is, by its ranges; `keeps` says only that the answer is the clean one. */
-async function everyPathway({ model, prompt }: Subjected): Promise<Map<string, JudgedPathway>> {
-  const space = new PathwaySpace(subject);
+async function everyPathway({ model, prompt }: SearchCase): Promise<Map<string, JudgedPathway>> {
+  const space = new PathwaySpace(context);
   const ranges = (end: number): (LayerRange | undefined)[] => [
     undefined,
     ...Array.from({ length: end + 1 }, (_, a) => a).flatMap((a) =>
@@ -404,10 +414,10 @@ async function everyPathway({ model, prompt }: Subjected): Promise<Map<string, J
     ),
   );
   const points = all.map((kept) => space.point(kept, "p"));
-  const plan = { recipe: {}, points, notices: [] };
+  const plan = { recorded: { kind: "pathways", recipe: {} } as const, points, notices: [] };
   const results: RunEventOf<"branch.result">[] = [];
   const settings = { memoryBudgetBytes: 1e9, signal: new AbortController().signal };
-  const experiment = { id: "p", kind: "pathways", plan } as const;
+  const experiment = { id: "p", plan };
   await runExperiments(model, prompt, undefined, [experiment], settings, (event) => {
     if (event.type === "branch.result") results.push(event);
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import type { KnockoutTarget } from "../../src/protocol/vocabulary.ts";
 import { alignLayers } from "../../src/runs/comparison/align.ts";
 import {
   alignRuns,
@@ -102,7 +103,12 @@ function sweep(
   id: string,
   series: string,
   changes: readonly number[],
-  { window = 9, target = "vql-to-ql", finished = true, kind = "knockout" as const } = {},
+  {
+    window = 9,
+    target = "vql-to-ql" as KnockoutTarget,
+    finished = true,
+    kind = "knockout" as const,
+  } = {},
 ): RunEvent[] {
   return [
     {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import type { ExperimentRequest } from "../../src/protocol/experiments/schemas.ts";
 import {
   bestForEdges,
   keepsAnswer,
@@ -9,7 +10,6 @@ import {
   pathwayPoints,
   TRIED_SERIES,
 } from "../../src/protocol/pathways.ts";
-import type { ExperimentRequest } from "../../src/protocol/requests.ts";
 import { decodeEvent, encodeEvent } from "../../src/runs/codec.ts";
 import { experimentsOf } from "../../src/runs/experiments.ts";
 import { runToJson } from "../../src/runs/exports.ts";

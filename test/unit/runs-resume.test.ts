@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RunEvent } from "../../src/protocol/events.ts";
-import type { AnalysisJob, ExperimentRequest } from "../../src/protocol/requests.ts";
+import type { Recorded } from "../../src/protocol/experiments/list.ts";
+import type { ExperimentRequest, RecipeOf } from "../../src/protocol/experiments/schemas.ts";
+import type { AnalysisJob } from "../../src/protocol/requests.ts";
 import { remainderOf } from "../../src/runs/resume.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";
 import { jobOfRun } from "../support/job-of-run.ts";
@@ -13,7 +15,12 @@ const sweep: ExperimentRequest = {
   window: 3,
   style: "center",
 };
-const recipe = { targets: ["vql-to-ql"], window: 3, style: "center", centres: [[0, LAYERS]] };
+const recipe: RecipeOf<"knockout"> = {
+  targets: ["vql-to-ql"],
+  window: 3,
+  style: "center",
+  centres: [[0, LAYERS]],
+};
 
 const base = syntheticRun({ layers: LAYERS }).filter(({ type }) => !type.startsWith("branch"));
 const [started] = base;
@@ -22,19 +29,14 @@ const clean = base.filter(({ type }) => !type.startsWith("experiment"));
 
 const job = jobOfRun(started, [sweep]);
 
-function experiment(
+function experiment<K extends "knockout" | "pathways">(
   id: string,
-  kind: "knockout" | "pathways",
-  made: Record<string, unknown>,
+  kind: K,
+  made: RecipeOf<K>,
   complete = true,
 ): RunEvent[] {
-  const begun: RunEvent = {
-    type: "experiment.started",
-    experiment: id,
-    kind,
-    recipe: made,
-    branches: 1,
-  };
+  const recorded = { kind, recipe: made } as Recorded;
+  const begun: RunEvent = { type: "experiment.started", experiment: id, ...recorded, branches: 1 };
   return complete ? [begun, { type: "experiment.finished", experiment: id, seconds: 1 }] : [begun];
 }
 
@@ -57,7 +59,7 @@ test("an experiment with the same recipe is not made again, one that was stopped
 });
 
 test("another window, style, target or range of layers is another experiment", () => {
-  const differing = [
+  const differing: RecipeOf<"knockout">[] = [
     { ...recipe, window: 9 },
     { ...recipe, style: "inverse" },
     { ...recipe, targets: ["cross-frame"] },
@@ -76,8 +78,11 @@ test("another window, style, target or range of layers is another experiment", (
 test("pathways with and without a control are not the same", () => {
   const asked = { kind: "pathways", crossFrame: [0, 2], questionToLast: [1, 3] } as const;
   const paths = { ...job, experiments: [asked] };
-  const made = { crossFrame: [0, 2], questionToLast: [1, 3], edgesLeft: 0.4 };
-  const run = (more: object) => [...clean, ...experiment("p", "pathways", { ...made, ...more })];
+  const made = { crossFrame: [0, 2], questionToLast: [1, 3], edgesLeft: 0.4 } as const;
+  const run = (more: RecipeOf<"pathways">) => [
+    ...clean,
+    ...experiment("p", "pathways", { ...made, ...more }),
+  ];
   assert.deepEqual(remainder(run({}), paths).experiments, []);
   assert.deepEqual(remainder(run({ randomSeed: 1 }), paths).experiments, [asked]);
   assert.deepEqual(remainder(run({ videoToQuestion: [0, 1] }), paths).experiments, [asked]);

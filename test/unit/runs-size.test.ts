@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { benchSubject } from "../../bench/subject.ts";
+import { benchContext } from "../../bench/context.ts";
 import { planKnockout } from "../../src/engine/experiments/knockout.ts";
 import { massRequest } from "../../src/engine/experiments/observe.ts";
 import { runExperiments } from "../../src/engine/experiments/run.ts";
@@ -39,11 +39,11 @@ test("a run of 1,254 positions and 32 layers with everything in it takes at most
     await readModelSpec(await randomCheckpoint(folder, SIZES)),
     SETTINGS,
   );
-  const subject = benchSubject(SIZES.layers, SIZES.heads);
-  const { length } = subject;
-  const video = subject.groups.get("video") ?? new Int32Array();
+  const context = benchContext(SIZES.layers, SIZES.heads);
+  const { length } = context;
+  const video = context.groups.get("video") ?? new Int32Array();
   const isVideo = new Set(video);
-  const { request, groups } = massRequest(subject.groups, length);
+  const { request, groups } = massRequest(context.groups, length);
   const observer = {
     lens: { positions: video, norm: true, unembedding: "head" as const },
     attentionRows: range(0, length).filter((position) => !isVideo.has(position)),
@@ -53,7 +53,7 @@ test("a run of 1,254 positions and 32 layers with everything in it takes at most
   // Each point is stored alike, so three cheap series stand for the eleven of the paper.
   const targets = ["question-and-options-to-last"] as const;
   const sweep = { kind: "knockout", targets, window: 9, style: "center" } as const;
-  const plan = planKnockout(sweep, subject);
+  const plan = planKnockout(sweep, context);
   const [started] = syntheticRun({ rows: 12, columns: 12, layers: 32, heads: 32 });
   if (started === undefined) throw new Error("a run starts with an event");
   const path = join(folder, "everything.flow.jsonl");
@@ -75,7 +75,7 @@ test("a run of 1,254 positions and 32 layers with everything in it takes at most
       observer: () => observer,
     },
     observer,
-    [{ id: "sweep", kind: "knockout", plan }],
+    [{ id: "sweep", plan }],
     { memoryBudgetBytes: 1e9, signal: new AbortController().signal },
     sink,
   );

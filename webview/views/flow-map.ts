@@ -1,3 +1,4 @@
+import { recipePhrases } from "../../src/protocol/experiments/list.ts";
 import type { Context } from "../context.ts";
 import { radios } from "../controls.ts";
 import { change, el, fill, onWidth, setAttributes, setText, show, visibleToken } from "../dom.ts";
@@ -11,7 +12,7 @@ import {
 } from "../flow-stages.ts";
 import { layerStep } from "../layer-step.ts";
 import { type Pen, penOn } from "../pen.ts";
-import { experimentRecipe, runRecipe } from "../recipe.ts";
+import { runRecipe } from "../recipe.ts";
 import { type Drawing, Section, type View } from "../section.ts";
 import { stacked } from "../stacked.ts";
 import type { Topic } from "../store.ts";
@@ -109,7 +110,7 @@ export class FlowMapView implements View {
     );
     this.section.setRecipe([
       `a band spans the window centres where cutting the edges costs at least ${100 * STAGE_SHARE} % of that family's largest loss; its thickness is the largest loss`,
-      ...(flow === null ? [] : experimentRecipe(flow.experiment.recipe)),
+      ...(flow === null ? [] : recipePhrases(flow.experiment)),
       ...runRecipe(store),
     ]);
     this.section.refresh();

@@ -1,8 +1,9 @@
+import { recipePhrases } from "../../src/protocol/experiments/list.ts";
 import type { Context } from "../context.ts";
 import { button, dropdown } from "../controls.ts";
 import { el, fill, percent, show, visibleToken } from "../dom.ts";
 import { RangeSlider } from "../range-slider.ts";
-import { experimentRecipe, runRecipe } from "../recipe.ts";
+import { runRecipe } from "../recipe.ts";
 import { Section, type View } from "../section.ts";
 import type { GenerationState, Topic } from "../store.ts";
 import { heat } from "../theme.ts";
@@ -66,7 +67,7 @@ export class GenerationView implements View {
     );
     this.section.setRecipe([
       "greedy decoding, shade by the token's probability",
-      ...(experiment === undefined ? [] : experimentRecipe(experiment.recipe)),
+      ...(experiment === undefined ? [] : recipePhrases(experiment)),
       ...runRecipe(store),
     ]);
     this.section.refresh();

@@ -1,9 +1,11 @@
+import { recipePhrases } from "../../src/protocol/experiments/list.ts";
+import { layerSpansText } from "../../src/protocol/experiments/parameters.ts";
 import type { Context } from "../context.ts";
 import { dropdown, radios } from "../controls.ts";
 import { change, el, fill, percent, show, visibleToken } from "../dom.ts";
 import { LayerChart } from "../layer-chart.ts";
 import { figureTable, type LineFigure } from "../line-figure.ts";
-import { experimentRecipe, layersText, runRecipe } from "../recipe.ts";
+import { runRecipe } from "../recipe.ts";
 import { Section, type View } from "../section.ts";
 import type { BranchResult, ExperimentState, SeriesState, Topic } from "../store.ts";
 
@@ -11,10 +13,13 @@ import type { BranchResult, ExperimentState, SeriesState, Topic } from "../store
 type Subject = "base" | "truth";
 
 /** One curve family: the series of one knockout target within an experiment. */
+/** An experiment whose series are swept over window centres. */
+type SweepState = ExperimentState & { readonly kind: "knockout" | "keyword" };
+
 interface Sweep {
   readonly key: string;
   readonly title: string;
-  readonly experiment: ExperimentState;
+  readonly experiment: SweepState;
   readonly series: readonly SeriesState[];
 }
 
@@ -95,7 +100,7 @@ export class KnockoutView implements View {
     this.#chart.render(this.#figure(chosen));
     this.section.setRecipe([
       "edges set to the lowest score before the softmax, in every head",
-      ...experimentRecipe(chosen.experiment.recipe),
+      ...recipePhrases(chosen.experiment),
       ...runRecipe(this.#context.store),
     ]);
     this.section.refresh();
@@ -199,7 +204,7 @@ export class KnockoutView implements View {
             (this.#subjectChoice === "base" ? result?.new_score : result?.new_score_gt) ?? null,
             result === undefined ? null : visibleToken(result.new_answer),
           ]),
-          layersText(figure.window?.(layer) ?? []),
+          layerSpansText(figure.window?.(layer) ?? []),
         ];
       }),
     };
@@ -207,11 +212,9 @@ export class KnockoutView implements View {
 }
 
 /** The target a series belongs to: said by its results, or by the experiment when it has only one. */
-function targetOf(experiment: ExperimentState, series: SeriesState): string {
+function targetOf({ kind, recipe }: SweepState, series: SeriesState): string {
   const said = series.results[0]?.detail?.target;
-  if (typeof said === "string") return said;
-  const { target, targets } = experiment.recipe;
-  if (typeof target === "string") return target;
-  if (Array.isArray(targets) && targets.length === 1) return String(targets[0]);
-  return experiment.kind;
+  if (said !== undefined) return said;
+  const [only, ...more] = kind === "knockout" ? recipe.targets : [];
+  return only !== undefined && more.length === 0 ? only : kind;
 }

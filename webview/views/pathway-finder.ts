@@ -3,8 +3,13 @@ import { DEFAULT_KEEP_SHARE, KEEP_SHARES, pathwaySearch } from "../../src/protoc
 import type { Context } from "../context.ts";
 import { button, progressBar, slider } from "../controls.ts";
 import { el, percent, setText, show } from "../dom.ts";
-import { rangesText, searchesOf, searchTrials, type Trial } from "../pathway-trials.ts";
-import type { ExperimentState } from "../store.ts";
+import {
+  rangesText,
+  type SearchState,
+  searchesOf,
+  searchTrials,
+  type Trial,
+} from "../pathway-trials.ts";
 
 const CHOICE = "pathways:keep";
 
@@ -97,10 +102,10 @@ export class PathwayFinder {
 }
 
 /** What a search was asked to keep, and where it is or how it ended; never more than is known. */
-function statusText(search: ExperimentState, running: boolean): string {
+function statusText(search: SearchState, running: boolean): string {
   const trials = searchTrials(search);
   const tried = trials.filter(({ origin }) => origin === "tried");
-  const wanted = Number(search.recipe.keepShare);
+  const wanted = search.recipe.keepShare;
   const end = search.search;
   const best = end === null ? smallest(tried, wanted) : trials.find((t) => t.origin === "found");
   const asked = `at least ${percent(wanted)} of the clean probability and the same answer`;

@@ -1,6 +1,10 @@
-import type { NamedRanges } from "../../src/protocol/pathways.ts";
+import { recipePhrases } from "../../src/protocol/experiments/list.ts";
+import type {
+  ExperimentRequest,
+  LayerRange,
+  NamedRanges,
+} from "../../src/protocol/experiments/schemas.ts";
 import { DEFAULT_RANDOM_SEED } from "../../src/protocol/presets.ts";
-import type { ExperimentRequest, LayerRange } from "../../src/protocol/requests.ts";
 import { bars } from "../bars.ts";
 import type { Context } from "../context.ts";
 import { el, fill, percent, setText, show } from "../dom.ts";
@@ -103,11 +107,7 @@ export class PathwaysView implements View {
     this.section.setRecipe([
       "last → last and video → last cut at every layer; video → video after the video → question range, question → question after the question → last range",
       `random control: as many edges per layer, drawn among video … last, seed ${DEFAULT_RANDOM_SEED}`,
-      ...(found === undefined
-        ? []
-        : [
-            `search: beam and local search, at most ${found.recipe.maxCandidates} pathways, keeping at least ${percent(Number(found.recipe.keepShare))}`,
-          ]),
+      ...(found === undefined ? [] : [`search: ${recipePhrases(found).join(", ")}`]),
       ...runRecipe(store),
     ]);
     this.section.refresh();
@@ -212,7 +212,7 @@ export class PathwaysView implements View {
     );
     show(this.#curve, trials.length > 0);
     const search = searchesOf(store).at(-1);
-    const keepShare = search === undefined ? undefined : Number(search.recipe.keepShare);
+    const keepShare = search?.recipe.keepShare;
     this.#scatter.render(pathwayFigure(trials, keepShare, (chosen) => this.#choose(chosen)));
   }
 

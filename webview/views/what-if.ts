@@ -1,9 +1,10 @@
+import { layerSpansText } from "../../src/protocol/experiments/parameters.ts";
 import { bars } from "../bars.ts";
 import type { Context } from "../context.ts";
 import { button, checkbox, dropdown, textField } from "../controls.ts";
 import { change, el, fill, percent, setText, show, visibleToken } from "../dom.ts";
 import { RangeSlider } from "../range-slider.ts";
-import { layersText, runRecipe } from "../recipe.ts";
+import { runRecipe } from "../recipe.ts";
 import { type Drawing, Section, type View } from "../section.ts";
 import type { BranchResult, Topic } from "../store.ts";
 import { positionsText } from "./position-set.ts";
@@ -188,7 +189,7 @@ export class WhatIfView implements View {
     const { store } = this.#context;
     const name =
       this.#nameText.trim() ||
-      `${positionsText(store, from)} -/-> ${positionsText(store, to)}, ${layersText([[layers[0], layers[1] + 1]])}`;
+      `${positionsText(store, from)} -/-> ${positionsText(store, to)}, ${layerSpansText([[layers[0], layers[1] + 1]])}`;
     this.#busy = true;
     this.#renderForm();
     try {
@@ -231,7 +232,7 @@ export class WhatIfView implements View {
             el(
               "p",
               { class: "note" },
-              `${layersText(cut.window)}: answer ${visibleToken(cut.base_answer)} becomes ${visibleToken(cut.new_answer)}, ${change(cut.relative_diff)}`,
+              `${layerSpansText(cut.window)}: answer ${visibleToken(cut.base_answer)} becomes ${visibleToken(cut.new_answer)}, ${change(cut.relative_diff)}`,
             ),
             bars(
               options.flatMap(({ label, text }) => [
@@ -266,7 +267,7 @@ export class WhatIfView implements View {
         ],
         ...this.#cuts().map((cut) => [
           cut.series,
-          layersText(cut.window),
+          layerSpansText(cut.window),
           visibleToken(cut.new_answer),
           ...options.map(({ label }) => cut.options[label] ?? null),
         ]),

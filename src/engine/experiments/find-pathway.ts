@@ -1,28 +1,24 @@
 import { InputError } from "../../common/errors.ts";
-import type { EventSink, RunEventOf } from "../../protocol/events.ts";
+import type { RunEventOf } from "../../protocol/events.ts";
+import type { KeptRanges } from "../../protocol/experiments/schemas.ts";
 import { keepsAnswer, namedRanges, PATHWAY_SERIES, TRIED_SERIES } from "../../protocol/pathways.ts";
 import { KEEP_SHARES, type SearchRequest } from "../../protocol/presets.ts";
-import type { KeptRanges } from "../../protocol/requests.ts";
 import type { DecoderSpec } from "../families/shared/spec.ts";
-import type { OpenModel } from "../runtime/model.ts";
 import { forecastPasses, type PassForecast } from "../trace/memory.ts";
 import { tellForecast } from "./forecast.ts";
 import { type JudgedPathway, searchPathway } from "./pathway-search.ts";
-import { PathwaySpace } from "./pathways.ts";
-import { type ExperimentPoint, planPoints, type Subject } from "./plan.ts";
-import { type PassSettings, type PreparedPrompt, runExperiments } from "./run.ts";
+import { PathwaySpace } from "./pathway-space.ts";
+import { type ExperimentContext, type ExperimentPoint, planPoints } from "./plan.ts";
+import { type RunAlone, type RunParts, runExperiments } from "./run.ts";
 
 type Result = RunEventOf<"branch.result">;
 
-/** A search worked out as far as it can be beforehand. */
-export interface PlannedSearch {
-  readonly id: string;
-  readonly request: SearchRequest;
-  readonly space: PathwaySpace;
-}
-
-/** @throws InputError when the request makes no sense, or the prompt has no pathways. */
-export function planSearch(request: SearchRequest, id: string, subject: Subject): PlannedSearch {
+/**
+ * Works a search out as far as it can be beforehand.
+ *
+ * @throws InputError when the request makes no sense, or the prompt has no pathways.
+ */
+export function planSearch(request: SearchRequest, context: ExperimentContext): RunAlone {
   const { keepShare, maxCandidates } = request;
   if (!(keepShare >= KEEP_SHARES.min && keepShare <= KEEP_SHARES.max)) {
     throw new InputError(
@@ -32,18 +28,24 @@ export function planSearch(request: SearchRequest, id: string, subject: Subject)
   if (!Number.isInteger(maxCandidates) || maxCandidates < 1) {
     throw new InputError(`${maxCandidates} pathways cannot be tried; at least one is needed`);
   }
-  return { id, request, space: new PathwaySpace(subject) };
+  const space = new PathwaySpace(context);
+  return {
+    forecast: (decoder, length, budgetBytes) =>
+      forecastSearch(decoder, space, maxCandidates, length, budgetBytes),
+    run: (id, parts) => runSearch(id, request, space, parts),
+  };
 }
 
 /** What a search needs when it tries as many pathways as it may, each cut from the first layer on. */
-export function forecastSearch(
+function forecastSearch(
   decoder: DecoderSpec,
-  { request, space }: PlannedSearch,
+  space: PathwaySpace,
+  candidates: number,
   length: number,
   budgetBytes: number,
 ): PassForecast {
   const planned = planPoints([space.point({}, TRIED_SERIES)], length, decoder.layers.length);
-  const all = Array.from({ length: request.maxCandidates }, () => planned).flat();
+  const all = Array.from({ length: candidates }, () => planned).flat();
   return forecastPasses(decoder, length, all, budgetBytes);
 }
 
@@ -54,33 +56,34 @@ export function forecastSearch(
  *
  * @throws CancelledError when stopped; what was tried has been told by then.
  */
-export async function runSearch(
-  model: OpenModel,
-  prompt: PreparedPrompt,
-  search: PlannedSearch,
-  settings: PassSettings,
-  sink: EventSink,
+async function runSearch(
+  experiment: string,
+  request: SearchRequest,
+  space: PathwaySpace,
+  { model, prompt, settings, sink }: RunParts,
 ): Promise<void> {
   const started = performance.now();
-  const { id: experiment, request, space } = search;
   const { keepShare, maxCandidates, randomSeed } = request;
   const { decoder } = model.spec;
   const budgetBytes = settings.memoryBudgetBytes;
-  const { multiplyAdds, memory } = forecastSearch(decoder, search, prompt.length, budgetBytes);
+  const { multiplyAdds, memory } = forecastSearch(
+    decoder,
+    space,
+    maxCandidates,
+    prompt.length,
+    budgetBytes,
+  );
   const bytes = memory.forecastBytes;
   await tellForecast(model, { multiplyAdds, bytes, budgetBytes, bound: "at most about" }, sink);
-  sink({
-    type: "experiment.started",
-    experiment,
+  const recorded = {
     kind: request.kind,
     recipe: { keepShare, maxCandidates, randomSeed },
-    branches: maxCandidates + 2,
-  });
+  } as const;
+  sink({ type: "experiment.started", experiment, ...recorded, branches: maxCandidates + 2 });
   let tried = 0;
   const run = async (points: readonly ExperimentPoint[]) => {
     const results: Result[] = [];
-    const plan = { recipe: {}, points, notices: [] };
-    const part = { id: experiment, kind: request.kind, plan };
+    const part = { id: experiment, plan: { recorded, points, notices: [] } };
     // The search is one experiment to whoever reads the run: its passes tell their results alone.
     await runExperiments(model, prompt, undefined, [part], settings, (event) => {
       if (event.type === "progress") {

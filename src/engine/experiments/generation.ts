@@ -1,15 +1,13 @@
-import type { EventSink } from "../../protocol/events.ts";
-import type { ExperimentRequest, GenerationCut } from "../../protocol/requests.ts";
-import type { OpenModel } from "../runtime/model.ts";
+import type { GenerationCut, RequestOf } from "../../protocol/experiments/schemas.ts";
 import { generate } from "../trace/generate.ts";
 import type { Intervention } from "../trace/interventions.ts";
 import { forecastPasses, promptCacheBytes } from "../trace/memory.ts";
-import { planBranches } from "../trace/plan.ts";
+import { type PlannedBranch, planBranches } from "../trace/plan.ts";
+import { crossFrameEdges, edgesBetween } from "./edges.ts";
 import { tellForecast } from "./forecast.ts";
-import { crossFrameEdges, edgesBetween } from "./knockout.ts";
-import { pathwayCuts } from "./pathways.ts";
-import { layersIn, type Subject } from "./plan.ts";
-import type { PassSettings, PreparedPrompt } from "./run.ts";
+import { pathwayCuts } from "./pathway-space.ts";
+import { type ExperimentContext, layersIn } from "./plan.ts";
+import type { RunAlone, RunParts } from "./run.ts";
 
 /** Stands for all frames, as the group that cross-frame edges go from and to. */
 const CROSS_FRAME = "cross-frame";
@@ -20,34 +18,41 @@ export const CLEAN_SERIES = "clean";
 /**
  * Greedy decoding, clean and under each cut, told token by token.
  *
- * @param decode ids to text, the whole answer at once.
+ * @throws InputError when a cut names a token group or layers that are not there.
  */
-export async function runGeneration(
-  model: OpenModel,
-  prompt: Pick<PreparedPrompt, "embeddings" | "positions" | "length" | "tokenText">,
-  subject: Subject,
-  request: Extract<ExperimentRequest, { kind: "generation" }>,
+export function planGeneration(
+  request: RequestOf<"generation">,
+  context: ExperimentContext,
+): RunAlone {
+  const branches = request.cuts.map((cut) => ({ interventions: interventionsOf(cut, context) }));
+  const last = context.length - 1;
+  const planned = planBranches(branches, context.length, context.layers, () => [last]);
+  return {
+    // The prompt's own passes; the steps after them are not counted.
+    forecast: (decoder, length, budgetBytes) =>
+      forecastPasses(decoder, length, planned, budgetBytes),
+    run: (id, parts) => runGeneration(id, request, planned, parts),
+  };
+}
+
+async function runGeneration(
   id: string,
-  decode: (ids: readonly number[]) => string,
-  settings: PassSettings,
-  sink: EventSink,
+  request: RequestOf<"generation">,
+  planned: readonly PlannedBranch[],
+  { model, prompt, decode, settings, sink }: RunParts,
 ): Promise<void> {
   const started = performance.now();
-  const branches = request.cuts.map((cut) => ({ interventions: interventionsOf(cut, subject) }));
   const { decoder } = model.spec;
-  const planned = planBranches(branches, prompt.length, decoder.layers.length, () => [
-    prompt.length - 1,
-  ]);
   const budgetBytes = settings.memoryBudgetBytes;
   const { memory, multiplyAdds } = forecastPasses(decoder, prompt.length, planned, budgetBytes);
   const bytes = memory.forecastBytes + promptCacheBytes(decoder, prompt.length, planned);
-  // The prompt's own passes; the steps after them are not counted.
   await tellForecast(model, { multiplyAdds, bytes, budgetBytes }, sink);
+  const { maxTokens, cuts } = request;
   sink({
     type: "experiment.started",
     experiment: id,
     kind: "generation",
-    recipe: { maxTokens: request.maxTokens, cuts: request.cuts },
+    recipe: { maxTokens, cuts },
     branches: 0,
   });
   const answers = new Map<string, number[]>();
@@ -85,12 +90,12 @@ export async function runGeneration(
   });
 }
 
-function interventionsOf(cut: GenerationCut, subject: Subject): Intervention[] {
-  if ("pathways" in cut) return pathwayCuts(cut.pathways, subject);
-  const layers = layersIn(subject, cut.layers);
+function interventionsOf(cut: GenerationCut, context: ExperimentContext): Intervention[] {
+  if ("pathways" in cut) return pathwayCuts(cut.pathways, context);
+  const layers = layersIn(context, cut.layers);
   const edges =
     cut.from === CROSS_FRAME && cut.to === CROSS_FRAME
-      ? crossFrameEdges(subject)
-      : [edgesBetween(subject, cut.from, cut.to)];
+      ? crossFrameEdges(context)
+      : [edgesBetween(context, cut.from, cut.to)];
   return edges.map((set) => ({ kind: "block", edges: set, layers }));
 }

@@ -9,7 +9,7 @@ import type {
   RunOption,
   Tensor,
 } from "../../protocol/events.ts";
-import type { LensOptions } from "../../protocol/requests.ts";
+import type { LensOptions } from "../../protocol/experiments/schemas.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import type { MassRequest } from "../trace/attend.ts";
 import { Scratch } from "../trace/scratch.ts";

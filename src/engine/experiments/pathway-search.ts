@@ -1,4 +1,4 @@
-import type { KeptRanges, LayerRange } from "../../protocol/requests.ts";
+import type { KeptRanges, LayerRange } from "../../protocol/experiments/schemas.ts";
 
 /** Pathways that each round goes on from: wider is slower, and less easily misled. */
 const BEAM = 3;

@@ -1,10 +1,11 @@
 import { InputError } from "../../common/errors.ts";
-import type { LayerRange, Observations } from "../../protocol/requests.ts";
+import type { Recorded } from "../../protocol/experiments/list.ts";
+import type { LayerRange, Observations, ResultDetail } from "../../protocol/experiments/schemas.ts";
 import type { Branch } from "../trace/interventions.ts";
 import { type PlannedBranch, planBranches } from "../trace/plan.ts";
 
-/** What experiments know of the prompt and the model they cut. */
-export interface Subject {
+/** What experiments know of the prompt and the model they intervene in. */
+export interface ExperimentContext {
   /** Token groups by name: sorted positions. */
   readonly groups: ReadonlyMap<string, Int32Array>;
   /** S */
@@ -25,15 +26,15 @@ export interface ExperimentPoint {
   readonly branch: Branch;
   /** Share of the attention edges left, of 1. */
   readonly edgesLeft?: number;
-  readonly detail?: Record<string, unknown>;
+  readonly detail?: ResultDetail;
   /** Reads every layer of this branch, as the clean run is read; group mass is not. */
   readonly observe?: Observations | undefined;
 }
 
 /** An experiment worked out: its recipe, and every branch it needs. */
 export interface ExperimentPlan {
-  /** What was cut, as it is written to the run. */
-  readonly recipe: Record<string, unknown>;
+  /** Its kind and recipe, as they are written to the run. */
+  readonly recorded: Recorded;
   readonly points: readonly ExperimentPoint[];
   /** What was left out, and why. */
   readonly notices: readonly string[];
@@ -58,11 +59,11 @@ export function planPoints(
  *
  * @throws InputError naming the groups this prompt has.
  */
-export function groupOf(subject: Subject, name: string): Int32Array {
-  const group = subject.groups.get(name);
+export function groupOf(context: ExperimentContext, name: string): Int32Array {
+  const group = context.groups.get(name);
   if (group === undefined || group.length === 0) {
     throw new InputError(
-      `this prompt has no token group "${name}"; it has ${[...subject.groups.keys()].join(", ")}`,
+      `this prompt has no token group "${name}"; it has ${[...context.groups.keys()].join(", ")}`,
     );
   }
   return group;
@@ -84,11 +85,11 @@ export function layerSpans(layers: ReadonlySet<number>): [number, number][] {
  *
  * @throws InputError when it does not lie within the model's layers; the message counts from 1.
  */
-export function layersIn(subject: Subject, [first, last]: LayerRange): Set<number> {
+export function layersIn(context: ExperimentContext, [first, last]: LayerRange): Set<number> {
   const whole = Number.isInteger(first) && Number.isInteger(last);
-  if (!whole || first < 0 || last < first || last >= subject.layers) {
+  if (!whole || first < 0 || last < first || last >= context.layers) {
     throw new InputError(
-      `layers ${first + 1}-${last + 1} are not a range within the model's layers 1-${subject.layers}`,
+      `layers ${first + 1}-${last + 1} are not a range within the model's layers 1-${context.layers}`,
     );
   }
   return new Set(Array.from({ length: last - first + 1 }, (_, i) => first + i));

@@ -1,8 +1,9 @@
 import type { EventSink, RunOption } from "../../protocol/events.ts";
-import type { ExperimentRequest, Observations } from "../../protocol/requests.ts";
+import type { Observations } from "../../protocol/experiments/schemas.ts";
 import type { Positions } from "../families/shared/rope.ts";
+import type { DecoderSpec } from "../families/shared/spec.ts";
 import type { OpenModel } from "../runtime/model.ts";
-import { forecastPasses, passWork, total } from "../trace/memory.ts";
+import { forecastPasses, type PassForecast, passWork, total } from "../trace/memory.ts";
 import { runPass } from "../trace/pass.ts";
 import type { LayerState } from "../trace/pass-request.ts";
 import type { PlannedBranch } from "../trace/plan.ts";
@@ -34,8 +35,25 @@ export interface PreparedPrompt extends ReadPrompt {
 /** An experiment under the id that its events carry. */
 export interface PlannedExperiment {
   readonly id: string;
-  readonly kind: ExperimentRequest["kind"];
   readonly plan: ExperimentPlan;
+}
+
+/** What a run's experiments share. */
+export interface RunParts {
+  readonly model: OpenModel;
+  readonly prompt: PreparedPrompt;
+  /** Ids to text, a whole answer at once. */
+  decode(ids: readonly number[]): string;
+  readonly settings: PassSettings;
+  readonly sink: EventSink;
+}
+
+/** An experiment that is no set of branches known beforehand: it runs by itself, after those that are. */
+export interface RunAlone {
+  /** The passes that it needs at most, on a prompt of `length` positions. */
+  forecast(decoder: DecoderSpec, length: number, budgetBytes: number): PassForecast;
+  /** @throws CancelledError when stopped; what was found has been told by then. */
+  run(id: string, parts: RunParts): Promise<void>;
 }
 
 /** How passes are run. */
@@ -129,8 +147,7 @@ class Runner {
       this.#sink({
         type: "experiment.started",
         experiment: experiment.id,
-        kind: experiment.kind,
-        recipe: experiment.plan.recipe,
+        ...experiment.plan.recorded,
         branches: experiment.plan.points.length,
       });
     }

@@ -1,5 +1,5 @@
 import { InputError } from "../../common/errors.ts";
-import type { WindowStyle } from "../../protocol/events.ts";
+import type { WindowStyle } from "../../protocol/vocabulary.ts";
 
 /**
  * The layers a sweep cuts around a centre (METHODS.md, "Attention knockout").

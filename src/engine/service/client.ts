@@ -1,11 +1,7 @@
 import { CancelledError } from "../../common/errors.ts";
 import type { EventSink } from "../../protocol/events.ts";
-import type {
-  AnalysisJob,
-  EngineSettings,
-  ExperimentRequest,
-  Observations,
-} from "../../protocol/requests.ts";
+import type { ExperimentRequest, Observations } from "../../protocol/experiments/schemas.ts";
+import type { AnalysisJob, EngineSettings } from "../../protocol/requests.ts";
 import type { JobForecast, ModelDescription } from "../engine.ts";
 import { EngineDiedError } from "./died.ts";
 import { type ChildProgram, engineProgram } from "./environment.ts";

@@ -1,11 +1,7 @@
 import { CancelledError, InputError, ModelError } from "../../common/errors.ts";
 import type { EventSink, RunEvent } from "../../protocol/events.ts";
-import type {
-  AnalysisJob,
-  EngineSettings,
-  ExperimentRequest,
-  Observations,
-} from "../../protocol/requests.ts";
+import type { ExperimentRequest, Observations } from "../../protocol/experiments/schemas.ts";
+import type { AnalysisJob, EngineSettings } from "../../protocol/requests.ts";
 import type { JobForecast, ModelDescription } from "../engine.ts";
 
 /**

@@ -1,9 +1,10 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import { formatBytes, formatSeconds } from "../../common/format-size.ts";
+import type { ExperimentRequest } from "../../protocol/experiments/schemas.ts";
 import type { PanelView } from "../../protocol/panel.ts";
 import type { PromptItem } from "../../protocol/prompt-item.ts";
-import type { AnalysisJob, ClipSource, ExperimentRequest } from "../../protocol/requests.ts";
+import type { AnalysisJob, ClipSource } from "../../protocol/requests.ts";
 import type { Experimenter } from "../engine/experimenter.ts";
 import { makeJob } from "../engine/jobs.ts";
 import type { EngineLink } from "../engine/link.ts";

@@ -1,7 +1,8 @@
 import * as vscode from "vscode";
-import type { PanelView } from "../../protocol/panel.ts";
+import { descriptorOf } from "../../protocol/experiments/list.ts";
+import type { ExperimentKind } from "../../protocol/experiments/schemas.ts";
 import type { PromptItem } from "../../protocol/prompt-item.ts";
-import type { ClipSource, ExperimentRequest } from "../../protocol/requests.ts";
+import type { ClipSource } from "../../protocol/requests.ts";
 import type { Consent } from "../engine/consent.ts";
 import type { Experimenter } from "../engine/experimenter.ts";
 import { paperPathways, paperSweep } from "../engine/jobs.ts";
@@ -15,19 +16,7 @@ import { ask, pick } from "../window.ts";
 import type { Analyses, Subject } from "./analyses.ts";
 import { askQuestion } from "./ask.ts";
 import { activeTabFile, clipFor } from "./clip.ts";
-import { ASK_PARAMETERS, type ExperimentCommand } from "./parameters.ts";
-
-/** Where an experiment's results are seen. */
-const VIEW_OF: Readonly<Record<ExperimentRequest["kind"], PanelView>> = {
-  knockout: "knockout",
-  pathways: "pathways",
-  "pathway-search": "pathways",
-  heads: "attention",
-  "frame-pairs": "knockout",
-  keyword: "knockout",
-  "what-if": "what-if",
-  generation: "generation",
-};
+import { askParameters } from "./parameters.ts";
 
 const ORDERS: readonly { readonly label: string; readonly order: ClipSource["order"] }[] = [
   { label: "Reversed", order: "reversed" },
@@ -79,22 +68,26 @@ export class AnalysisCommands {
   }
 
   /** Runs one kind of experiment: on the run in front, else on a clip and its question. */
-  async experiment(command: ExperimentCommand, clicked: unknown): Promise<void> {
+  async experiment(kind: ExperimentKind, clicked: unknown): Promise<void> {
     const front = clicked === undefined ? this.parts.panels.active : undefined;
     if (front?.job != null) {
       const layers = front.last("run.started")?.model.layers;
-      if (layers !== undefined) return this.#add(front, front.job.prompt, layers, command);
+      if (layers !== undefined) return this.#add(front, front.job.prompt, layers, kind);
     }
     const subject = await this.#subjectOf(clicked);
     if (subject === undefined) return;
     const layers = await this.#layers();
     if (layers === undefined) return;
-    const prompt = await withKeywords(command, subject.prompt);
+    const prompt = await withKeywords(kind, subject.prompt);
     if (prompt === undefined) return;
     const { window } = readSettings(vscode.Uri.file(subject.clip));
-    const request = await ASK_PARAMETERS[command]({ prompt, layers, window });
+    const request = await askParameters(kind, { prompt, layers, window });
     if (request === undefined) return;
-    await this.parts.analyses.start({ ...subject, prompt }, [request], VIEW_OF[request.kind]);
+    await this.parts.analyses.start(
+      { ...subject, prompt },
+      [request],
+      descriptorOf(request.kind).view,
+    );
   }
 
   /** What a CodeLens above a question does: no further questions, the paper's parameters. */
@@ -113,16 +106,16 @@ export class AnalysisCommands {
     session: RunSession,
     prompt: PromptItem,
     layers: number,
-    command: ExperimentCommand,
+    kind: ExperimentKind,
   ): Promise<void> {
     const { window } = readSettings();
-    if (command === "keyword" && prompt.keywords.length === 0) {
+    if (descriptorOf(kind).needs === "keywords" && prompt.keywords.length === 0) {
       throw new Error("this run's question names no keywords; add them to its prompt file");
     }
-    const request = await ASK_PARAMETERS[command]({ prompt, layers, window });
+    const request = await askParameters(kind, { prompt, layers, window });
     if (request === undefined) return;
     await this.parts.consent.require(session);
-    this.parts.panels.show(session, VIEW_OF[request.kind]);
+    this.parts.panels.show(session, descriptorOf(request.kind).view);
     await this.parts.experimenter.submit(session, { kind: "experiment", request });
   }
 
@@ -167,10 +160,10 @@ async function pickQuestion(subjects: readonly Subject[]): Promise<Subject | und
 
 /** A question with keywords, where the experiment needs them; undefined when the user leaves. */
 async function withKeywords(
-  command: ExperimentCommand,
+  kind: ExperimentKind,
   prompt: PromptItem,
 ): Promise<PromptItem | undefined> {
-  if (command !== "keyword" || prompt.keywords.length > 0) return prompt;
+  if (descriptorOf(kind).needs !== "keywords" || prompt.keywords.length > 0) return prompt;
   const typed = await ask({
     title: "Keyword knockout",
     prompt: "Words of the question to cut, with spaces between them",

@@ -1,7 +1,9 @@
 import * as vscode from "vscode";
 import { CancelledError } from "../../common/errors.ts";
+import { EXPERIMENTS } from "../../protocol/experiments/list.ts";
+import type { ExperimentKind } from "../../protocol/experiments/schemas.ts";
 import type { Experimenter } from "../engine/experimenter.ts";
-import { COMMANDS, type CommandName } from "../ids.ts";
+import { COMMANDS, type CommandName, type ExperimentCommandName } from "../ids.ts";
 import type { ListedModel } from "../models/catalog.ts";
 import type { Models } from "../models/models.ts";
 import { createPromptFile } from "../prompts/create.ts";
@@ -39,13 +41,7 @@ export function registerCommands(parts: CommandParts): vscode.Disposable {
   const handlers: Readonly<Record<CommandName, Handler>> = {
     analyze: (clicked) => analysis.analyze(clicked),
     ask: (clicked) => analysis.ask(clicked),
-    knockout: (clicked) => analysis.experiment("knockout", clicked),
-    pathways: (clicked) => analysis.experiment("pathways", clicked),
-    findPathway: (clicked) => analysis.experiment("findPathway", clicked),
-    heads: (clicked) => analysis.experiment("heads", clicked),
-    framePairs: (clicked) => analysis.experiment("framePairs", clicked),
-    keyword: (clicked) => analysis.experiment("keyword", clicked),
-    generation: (clicked) => analysis.experiment("generation", clicked),
+    ...experimentHandlers(analysis),
     counterfactual: (clicked) => analysis.counterfactual(clicked),
     analyzeSample: () => analyzeSample(parts),
     analyzeQuestion: (subject, action) =>
@@ -76,6 +72,17 @@ export function registerCommands(parts: CommandParts): vscode.Disposable {
     ),
   );
   return vscode.Disposable.from(...registered);
+}
+
+/** A handler for each kind of experiment, under its command. */
+function experimentHandlers(analysis: AnalysisCommands) {
+  const kinds = Object.keys(EXPERIMENTS) as ExperimentKind[];
+  return Object.fromEntries(
+    kinds.map((kind) => [
+      EXPERIMENTS[kind].commandId,
+      (clicked: unknown) => analysis.experiment(kind, clicked),
+    ]),
+  ) as Record<ExperimentCommandName, Handler>;
 }
 
 /** Runs a command; what goes wrong in it becomes one message. */

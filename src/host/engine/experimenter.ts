@@ -2,12 +2,8 @@ import { CancelledError } from "../../common/errors.ts";
 import { newExperimentId } from "../../common/experiment-id.ts";
 import { EngineDiedError } from "../../engine/service/died.ts";
 import type { EventSink, ProgressEvent, RunEvent } from "../../protocol/events.ts";
-import type {
-  AnalysisJob,
-  ContinuedRun,
-  ExperimentRequest,
-  Observations,
-} from "../../protocol/requests.ts";
+import type { ExperimentRequest, Observations } from "../../protocol/experiments/schemas.ts";
+import type { AnalysisJob, ContinuedRun } from "../../protocol/requests.ts";
 import type { RunSession } from "../runs/session.ts";
 import { NO_OBSERVATIONS } from "./jobs.ts";
 import type { EngineLink } from "./link.ts";

@@ -1,15 +1,10 @@
 import { CUSTOM_TEMPLATE } from "../../prompts/templates.ts";
 import type { RunEventOf } from "../../protocol/events.ts";
+import { targetsFor } from "../../protocol/experiments/knockout.ts";
+import type { ExperimentRequest, Observations } from "../../protocol/experiments/schemas.ts";
 import { DEFAULT_RANDOM_SEED, presetRanges } from "../../protocol/presets.ts";
 import type { PromptItem } from "../../protocol/prompt-item.ts";
-import type {
-  AnalysisJob,
-  ClipSource,
-  ExperimentRequest,
-  KnockoutTarget,
-  Observations,
-} from "../../protocol/requests.ts";
-import { KNOCKOUT_TARGETS } from "../../protocol/requests.ts";
+import type { AnalysisJob, ClipSource } from "../../protocol/requests.ts";
 
 /** What the clean pass always reports: cheap, and enough for the charts by layer. */
 export const BASIC_OBSERVATIONS: Observations = {
@@ -34,14 +29,6 @@ export const NO_OBSERVATIONS: Observations = {
   attention: "none",
   headAveraged: true,
 };
-
-/** The knockout targets that make sense for a question: some need options and a known answer. */
-export function targetsFor(prompt: PromptItem): KnockoutTarget[] {
-  return KNOCKOUT_TARGETS.filter((target) => {
-    if (target === "cross-frame" || target === "vql-to-ql") return true;
-    return prompt.options.length > 0 && prompt.answer !== undefined;
-  });
-}
 
 /** The paper's sweep: every target that fits the question, the window centred on every layer. */
 export function paperSweep(prompt: PromptItem, window: number): ExperimentRequest {

@@ -1,6 +1,7 @@
 import type { JobForecast } from "../../engine/engine.ts";
 import type { EventSink } from "../../protocol/events.ts";
-import type { AnalysisJob, ExperimentRequest, Observations } from "../../protocol/requests.ts";
+import type { ExperimentRequest, Observations } from "../../protocol/experiments/schemas.ts";
+import type { AnalysisJob } from "../../protocol/requests.ts";
 
 /**
  * The engine as the queue sees it: one task at a time, in a process of its own. Events arrive in

@@ -3,12 +3,8 @@ import type { JobForecast } from "../../engine/engine.ts";
 import { EngineClient } from "../../engine/service/client.ts";
 import { featureFolder } from "../../engine/vision-cache/place.ts";
 import type { EventSink } from "../../protocol/events.ts";
-import type {
-  AnalysisJob,
-  EngineSettings,
-  ExperimentRequest,
-  Observations,
-} from "../../protocol/requests.ts";
+import type { ExperimentRequest, Observations } from "../../protocol/experiments/schemas.ts";
+import type { AnalysisJob, EngineSettings } from "../../protocol/requests.ts";
 import { SETTINGS_SECTION } from "../ids.ts";
 import { readSettings } from "../settings.ts";
 import type { EngineLink } from "./link.ts";

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import type { CounterfactualOrder } from "../../protocol/events.ts";
+import type { CounterfactualOrder } from "../../protocol/vocabulary.ts";
 import { decodeEvent } from "../../runs/codec.ts";
 import { runTitle } from "../../runs/names.ts";
 

@@ -1,13 +1,11 @@
-import {
-  type AnswerReading,
-  type CounterfactualOrder,
-  type RunEvent,
-  type RunEventOf,
-  type RunModel,
-  type RunOption,
-  WINDOW_STYLES,
-  type WindowStyle,
+import type {
+  AnswerReading,
+  RunEvent,
+  RunEventOf,
+  RunModel,
+  RunOption,
 } from "../../protocol/events.ts";
+import type { CounterfactualOrder, WindowStyle } from "../../protocol/vocabulary.ts";
 import { experimentsOf } from "../experiments.ts";
 import { meanMass } from "../mass.ts";
 import { type LensFacts, lensFacts } from "./lens-facts.ts";
@@ -154,12 +152,13 @@ export function runFacts(events: readonly RunEvent[]): RunFacts | null {
 /** Series of all sweeps; one that was measured more than once is taken from the last whole sweep. */
 function seriesFacts(events: readonly RunEvent[], count: number): SeriesFacts[] {
   const found = new Map<string, SeriesFacts & { readonly whole: boolean }>();
-  for (const { kind, recipe, results, complete } of experimentsOf(events)) {
-    if (kind !== "knockout" && kind !== "keyword") continue;
+  for (const experiment of experimentsOf(events)) {
+    if (experiment.kind !== "knockout" && experiment.kind !== "keyword") continue;
+    const { kind, recipe, results, complete } = experiment;
     for (const name of new Set(results.map(({ series }) => series))) {
       if (found.get(name)?.whole === true && !complete) continue;
       const own = results.filter(({ series }) => series === name);
-      const target = own[0]?.detail?.target ?? recipe.target;
+      const target = own[0]?.detail?.target;
       const points: (SeriesPoint | null)[] = new Array(count).fill(null);
       for (const result of own) {
         if (result.layer >= count) continue;
@@ -172,9 +171,9 @@ function seriesFacts(events: readonly RunEvent[], count: number): SeriesFacts[] 
       found.set(name, {
         name,
         kind,
-        target: typeof target === "string" ? target : null,
-        window: typeof recipe.window === "number" ? recipe.window : null,
-        style: WINDOW_STYLES.find((known) => known === recipe.style) ?? null,
+        target: target ?? null,
+        window: recipe.window,
+        style: recipe.style,
         points,
         whole: complete,
       });

@@ -1,8 +1,5 @@
-import {
-  type ExperimentRequest,
-  KNOCKOUT_TARGETS,
-  type KnockoutTarget,
-} from "../../protocol/requests.ts";
+import type { ExperimentRequest } from "../../protocol/experiments/schemas.ts";
+import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../../protocol/vocabulary.ts";
 import type { RunFacts, SeriesFacts } from "./facts.ts";
 
 /** An observation that another run of the comparison holds, and this one does not. */

@@ -1,6 +1,6 @@
 import type { RunEventOf } from "../../protocol/events.ts";
+import type { ExperimentRequest, Observations } from "../../protocol/experiments/schemas.ts";
 import type { EngineState, ReplyMessage, RequestOf, SaveRequest } from "../../protocol/panel.ts";
-import type { ExperimentRequest, Observations } from "../../protocol/requests.ts";
 import type { RunFacts } from "./facts.ts";
 
 /**

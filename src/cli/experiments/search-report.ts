@@ -1,83 +1,17 @@
-import type { RunEvent, RunEventOf } from "../protocol/events.ts";
+import type { RunEvent, RunEventOf } from "../../protocol/events.ts";
+import { keptText } from "../../protocol/experiments/parameters.ts";
 import {
   bestForEdges,
   keepsAnswer,
-  type NamedRanges,
   PATHWAY_SERIES,
   type PathwayPoint,
   pathwayPoints,
   RANDOM_SERIES,
   TRIED_SERIES,
-} from "../protocol/pathways.ts";
-import {
-  DEFAULT_KEEP_SHARE,
-  DEFAULT_MAX_CANDIDATES,
-  DEFAULT_RANDOM_SEED,
-  KEEP_SHARES,
-  pathwaySearch,
-  type SearchRequest,
-} from "../protocol/presets.ts";
-import { experimentsOf, type SearchOutcome } from "../runs/experiments.ts";
-import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
-import { runClip } from "./clip-run.ts";
-import type { Terminal } from "./command.ts";
-import { only } from "./layers.ts";
-import { KEPT_NAMES } from "./pathway-flags.ts";
-
-/** Flags of the search for the smallest pathway. */
-export const FIND_FLAGS: Flags = {
-  find: { kind: "flag", help: "search for the fewest edges that keep the answer" },
-  "keep-share": {
-    kind: "number",
-    value: "SHARE",
-    help: `with --find: share of the clean probability to keep (${DEFAULT_KEEP_SHARE})`,
-  },
-  candidates: {
-    kind: "whole",
-    value: "N",
-    help: `with --find: pathways tried at most (${DEFAULT_MAX_CANDIDATES})`,
-  },
-};
-
-/**
- * The search that the flags ask for, if they do.
- *
- * @throws UsageError when the flags do not go together, or the share is out of bounds.
- */
-export function searchRequest(args: ParsedArguments): SearchRequest | undefined {
-  if (!args.flag("find")) {
-    const stray = ["keep-share", "candidates"].find((name) => args.has(name));
-    if (stray !== undefined) throw new UsageError(`--${stray} belongs to --find, which is missing`);
-    return undefined;
-  }
-  const given = ["preset", "keep"].find((name) => args.has(name));
-  if (given !== undefined) throw new UsageError(`--find and --${given} exclude each other`);
-  const keepShare = args.number("keep-share") ?? DEFAULT_KEEP_SHARE;
-  const { min, max } = KEEP_SHARES;
-  if (keepShare < min || keepShare > max) {
-    throw new UsageError(`--keep-share is ${keepShare}; it can be from ${min} to ${max}`);
-  }
-  const maxCandidates = args.number("candidates") ?? DEFAULT_MAX_CANDIDATES;
-  if (maxCandidates < 1) throw new UsageError("--candidates is 0; at least one is needed");
-  const randomSeed = args.number("random") ?? DEFAULT_RANDOM_SEED;
-  return { ...pathwaySearch(keepShare), maxCandidates, randomSeed };
-}
-
-/** Runs a search, and prints the curve and what was found. */
-export async function findPathway(
-  args: ParsedArguments,
-  terminal: Terminal,
-  request: SearchRequest,
-): Promise<void> {
-  const { events, path } = await runClip(args, terminal, () => ({ experiments: [request] }));
-  const search = searchOf(events);
-  if (args.flag("json")) {
-    terminal.print(JSON.stringify(searchReport(events, search, request, path), null, 2));
-  } else {
-    for (const line of searchLines(events, search, request)) terminal.print(line);
-    terminal.print(`\nrun file  ${path}`);
-  }
-}
+} from "../../protocol/pathways.ts";
+import type { SearchRequest } from "../../protocol/presets.ts";
+import { experimentsOf, type SearchOutcome } from "../../runs/experiments.ts";
+import { only } from "../layers.ts";
 
 interface Search {
   readonly outcome: SearchOutcome;
@@ -100,13 +34,13 @@ function searchOf(events: readonly RunEvent[]): Search {
   };
 }
 
-/** The search as `--json` prints it; layers count from 0. */
-function searchReport(
+/** A search as `--json` prints it; layers count from 0. */
+export function searchReport(
   events: readonly RunEvent[],
-  { outcome, found, tried, random }: Search,
   request: SearchRequest,
   out: string,
 ): Record<string, unknown> {
+  const { outcome, found, tried, random } = searchOf(events);
   const { model, video, prompt } = only(events, "run.started");
   const { answer } = only(events, "answer");
   const plain = (point: PathwayPoint) => ({
@@ -134,11 +68,8 @@ function searchReport(
 }
 
 /** The curve, a line for each point, and what was found, with how far that can be trusted. */
-function searchLines(
-  events: readonly RunEvent[],
-  { outcome, found, tried, random }: Search,
-  { keepShare }: SearchRequest,
-): string[] {
+export function searchLines(events: readonly RunEvent[], { keepShare }: SearchRequest): string[] {
+  const { outcome, found, tried, random } = searchOf(events);
   const { answer } = only(events, "answer");
   const curve = bestForEdges(tried);
   const head = ["edges left", "kept", "answer", "ranges that are kept (layers from 1)"];
@@ -146,7 +77,7 @@ function searchLines(
     percent(edgesLeft),
     percent(share),
     JSON.stringify(result.new_answer),
-    rangesText(ranges),
+    keptText(ranges),
   ]);
   const widths = head.map((_, c) =>
     Math.max(...[head, ...rows].map((row) => (row[c] ?? "").length)),
@@ -166,7 +97,7 @@ function searchLines(
     ...(found === null
       ? [`found     nothing that keeps the answer and ${percent(keepShare)} of its probability`]
       : [
-          `found     ${rangesText(found.ranges)}`,
+          `found     ${keptText(found.ranges)}`,
           `          ${percent(found.edgesLeft)} of the edges left, probability ${found.result.new_score.toFixed(4)}` +
             ` (${percent(found.share)} of clean; wanted ${percent(keepShare)})`,
           ...(random === undefined
@@ -180,15 +111,6 @@ function searchLines(
       ? `search    ${outcome.tried} pathways tried, all that are one step from the best among them; not a proof that none is smaller`
       : `search    stopped after ${outcome.tried} pathways, as many as allowed; smaller ones may exist (--candidates)`,
   ];
-}
-
-/** Ranges as `--keep` takes them. */
-function rangesText(ranges: NamedRanges): string {
-  const named = Object.entries(KEPT_NAMES).flatMap(([name, family]) => {
-    const range = ranges[family];
-    return range === null ? [] : [`${name}=${range[0] + 1}-${range[1] + 1}`];
-  });
-  return named.length === 0 ? "no family" : named.join(",");
 }
 
 function percent(share: number): string {

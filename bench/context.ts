@@ -1,4 +1,4 @@
-import type { Subject } from "../src/engine/experiments/plan.ts";
+import type { ExperimentContext } from "../src/engine/experiments/plan.ts";
 import { range } from "../src/engine/trace/rows.ts";
 
 /** The paper's prompt in positions: 8 frames of 144 tokens between a system text and a question. */
@@ -13,7 +13,7 @@ export const PROMPT = {
 };
 
 /** Token groups of such a prompt, for a decoder of the given size; S = 1,254 with the defaults. */
-export function benchSubject(layers: number, heads: number): Subject {
+export function benchContext(layers: number, heads: number): ExperimentContext {
   const groups = new Map<string, Int32Array>();
   let at = 0;
   const next = (count: number) => {
