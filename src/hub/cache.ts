@@ -3,14 +3,15 @@ import {
   lstat,
   mkdir,
   readdir,
-  readFile,
   rename,
   rm,
   stat,
   symlink,
+  utimes,
   writeFile,
 } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import { readRegularFile } from "../common/regular-file.ts";
 
 /*
  * The cache layout of the Hugging Face libraries, so that what one tool has downloaded the others find:
@@ -38,11 +39,19 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   );
 }
 
+/** Bytes of a file that holds a commit. */
+const MAX_REF_BYTES = 1_000;
+
+/** What a ref says; empty when there is none. */
+async function readRef(file: string): Promise<string> {
+  return readRegularFile(file, MAX_REF_BYTES).then(String, () => "");
+}
+
 /** Snapshot of a cached repository: the one `refs/main` names, else the newest on disk. */
 async function currentSnapshot(repository: string): Promise<string | undefined> {
   const snapshots = join(repository, "snapshots");
   const revisions = await names(snapshots);
-  const main = await readFile(join(repository, "refs", "main"), "utf8").catch(() => "");
+  const main = await readRef(join(repository, "refs", "main"));
   if (revisions.includes(main.trim())) return join(snapshots, main.trim());
   const dated = await Promise.all(
     revisions.map(async (revision) => {
@@ -75,6 +84,13 @@ export type MakeLink = (target: string, path: string) => Promise<void>;
 /** Without links, smaller files are copied, as two names may share their content. */
 const COPIED_BYTES = 20_000_000;
 
+/** Copies a file with the time of its content, by which a checked file is known. */
+async function copyWithTime(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  const { atimeMs, mtimeMs } = await stat(from);
+  await utimes(to, atimeMs / 1000, mtimeMs / 1000);
+}
+
 /** One model's place in the cache. */
 export class CachedRepository {
   readonly folder: string;
@@ -105,7 +121,7 @@ export class CachedRepository {
   async commitOf(revision: string): Promise<string | undefined> {
     const commits = await names(join(this.folder, "snapshots"));
     if (commits.includes(revision)) return revision;
-    const text = await readFile(join(this.folder, "refs", revision), "utf8").catch(() => "");
+    const text = await readRef(join(this.folder, "refs", revision));
     return commits.find((commit) => commit === text.trim());
   }
 
@@ -136,7 +152,7 @@ export class CachedRepository {
     } catch {
       // Windows without developer mode, and file systems without links.
       const small = ((await sizeOf(blob)) ?? 0) < COPIED_BYTES;
-      await (small ? copyFile(blob, path) : rename(blob, path));
+      await (small ? copyWithTime(blob, path) : rename(blob, path));
     }
   }
 }

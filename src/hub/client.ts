@@ -1,5 +1,6 @@
 import { listFiles, listModels, modelInfo } from "@huggingface/hub";
 import { CancelledError, InputError } from "../common/errors.ts";
+import { BodyLimitError, readBody } from "./bodies.ts";
 import { HubError } from "./failures.ts";
 import type { HubRequests } from "./requests.ts";
 
@@ -46,6 +47,9 @@ const SEARCH_LIMIT = 30;
 
 /** A small file (configuration, index) is never larger. */
 const MAX_TEXT_BYTES = 32_000_000;
+
+/** Files of a model, and folders; the largest repositories have some thousands. */
+const MAX_ENTRIES = 50_000;
 
 /** How often a small file is asked for when the connection breaks in its middle. */
 const TEXT_TRIES = 4;
@@ -111,11 +115,13 @@ export class HubClient {
       if (!/^[0-9a-f]{40}$/.test(commit))
         throw damaged(name, `the commit ${JSON.stringify(commit)}`);
       const files: HubFile[] = [];
+      let entries = 0;
       for await (const { type, path, size, oid, lfs } of listFiles({
         repo: { type: "model", name },
         revision: commit,
         ...options,
       })) {
+        if (++entries > MAX_ENTRIES) throw damaged(name, `more than ${MAX_ENTRIES} files`);
         if (type !== "file" || !/^[\w.+-]+$/.test(path)) continue;
         const sha256 = lfs?.oid.replace(/^sha256:/, "");
         const hash = sha256 ?? oid ?? "";
@@ -171,11 +177,13 @@ export class HubClient {
       }
       let content: Buffer;
       try {
-        content = await collect(response, length);
+        content = await readBody(response, { mostBytes: length, ...this.requests.retryPolicy });
       } catch (error) {
         if (signal?.aborted) throw new CancelledError();
+        if (error instanceof BodyLimitError)
+          throw damaged(model.name, `${file.name}, which ${error.message}`);
         if (tries < TEXT_TRIES) continue;
-        const why = `${file.name} breaks off again and again (${reason(error)}); try later`;
+        const why = `the connection for ${file.name} kept breaking off (${reason(error)}); try later`;
         throw new HubError("offline", `${model.name}: ${why}`);
       }
       if (content.length === length) return content;
@@ -234,20 +242,8 @@ export class HubClient {
   }
 }
 
-/** A body's bytes; of one that is longer than it should be, not much more than that. */
-async function collect(response: Response, length: number): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  let received = 0;
-  for await (const part of response.body ?? []) {
-    parts.push(part);
-    received += part.length;
-    if (received > length) break;
-  }
-  return Buffer.concat(parts);
-}
-
 function damaged(name: string, what: string): HubError {
-  return new HubError("damaged", `${name}: the hub gave ${what}; nothing can be made of that`);
+  return new HubError("damaged", `${name}: the hub returned invalid data: ${what}`);
 }
 
 function reason(error: unknown): string {

@@ -1,4 +1,4 @@
-import { mkdir, statfs } from "node:fs/promises";
+import { mkdir, realpath, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError, throwIfCancelled } from "../common/errors.ts";
 import { fileFailure } from "../common/file-failure.ts";
@@ -9,6 +9,7 @@ import { holdLock } from "./lock.ts";
 import type { DownloadPlan } from "./plan.ts";
 import { Speedometer } from "./speed.ts";
 import { transferFile } from "./transfer.ts";
+import { hasChecksum, isVerified } from "./verified.ts";
 
 /** How far a download is. */
 export interface DownloadProgress {
@@ -74,7 +75,12 @@ async function fetchAll(
   let before = 0;
   for (const file of files) {
     throwIfCancelled(signal);
-    if (!(await isThere(repository, folder, file))) {
+    const check = (done: number) => {
+      speed.startAt(before + done);
+      const secondsLeft = undefined;
+      tell({ phase: "check", file: file.name, done: before + done, total, secondsLeft });
+    };
+    if (!(await isThere(repository, folder, file, check, signal))) {
       await transferFile(
         ...([client, repository, model, file] as const),
         ({ phase, done }) => {
@@ -91,14 +97,26 @@ async function fetchAll(
   }
 }
 
-/** Whether a file's whole content is in the cache, as a blob or in the snapshot itself. */
+/**
+ * Whether a file's whole content is in the cache, as a blob or in the snapshot itself: of the right
+ * size, and with the right checksum, which is looked at once. Content that has another is removed.
+ */
 async function isThere(
   repository: CachedRepository,
   folder: string,
-  { name, hash, size }: HubFile,
+  file: HubFile,
+  tell: (done: number) => void,
+  signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const sizes = [await sizeOf(join(folder, name)), await sizeOf(repository.blob(hash))];
-  return sizes.includes(size);
+  const { name, hash, size } = file;
+  for (const path of [join(folder, name), repository.blob(hash)]) {
+    if ((await sizeOf(path)) !== size) continue;
+    if (await isVerified(repository, hash, path)) return true;
+    if (await hasChecksum(repository, file, path, tell, signal)) return true;
+    await rm(await realpath(path), { force: true });
+    await rm(path, { force: true });
+  }
+  return false;
 }
 
 /** @throws InputError when the cache's disk has no room for as many bytes. */

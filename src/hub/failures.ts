@@ -117,6 +117,12 @@ export function noAnswer(error: unknown, endpoint: string, proxy: boolean): HubE
         "in: name its authority's file in NODE_EXTRA_CA_CERTS",
     );
   }
+  if (/redirect count exceeded/.test(words)) {
+    return new HubError(
+      "damaged",
+      `${endpoint} redirects in a circle; check HF_ENDPOINT, or try later`,
+    );
+  }
   const because = code === "" ? "" : ` (${code})`;
   if (proxy && (code === "ECONNREFUSED" || NO_NETWORK.has(code))) {
     return new HubError(
@@ -138,7 +144,7 @@ export function isBreak(error: unknown): boolean {
   return (
     !codes.some((code) => NO_NETWORK.has(code) || CERTIFICATE.test(code)) &&
     !codes.includes("ECONNREFUSED") &&
-    !/Proxy response|\b407\b/.test(messages(error))
+    !/Proxy response|\b407\b|redirect count/.test(messages(error))
   );
 }
 

@@ -1,6 +1,6 @@
 import { ConfigReader } from "../common/config-reader.ts";
 import { ModelError } from "../common/errors.ts";
-import { refuseOtherLayouts } from "../engine/checkpoint/layout.ts";
+import { refuseOtherLayouts, SINGLE_WEIGHTS, WEIGHTS_INDEX } from "../engine/checkpoint/layout.ts";
 import {
   parseSafetensorsHeader,
   SAFETENSORS_PREFIX_BYTES,
@@ -10,6 +10,7 @@ import { type CheckpointFiles, locateTensors, shardNames } from "../engine/check
 import { chooseReader } from "../engine/families/registry.ts";
 import { CachedRepository, sizeOf } from "./cache.ts";
 import type { HubClient, HubFile, HubModel } from "./client.ts";
+import { isVerified } from "./verified.ts";
 
 /** What will be downloaded, and what is known of the model by then: shown before anything is kept. */
 export interface DownloadPlan {
@@ -25,7 +26,7 @@ export interface DownloadPlan {
   readonly missingBytes: number;
   /** The snapshot's folder: a model folder once everything is there. */
   readonly folder: string;
-  /** Whether everything is there already. */
+  /** Whether everything is there already, and was checked. */
   readonly complete: boolean;
 }
 
@@ -45,7 +46,7 @@ const KEPT = new Set([
   "processor_config.json",
   "chat_template.jinja",
   "chat_template.json",
-  "model.safetensors.index.json",
+  WEIGHTS_INDEX,
   "LICENSE",
   "LICENSE.txt",
   "LICENSE.md",
@@ -87,17 +88,22 @@ export async function planDownload(
   const shards = await shardNames(source);
   const { family, decoder } = read(model.name, await locateTensors(source));
   const wanted = new Set([...KEPT, ...shards]);
+  // An index beside one file is ignored, and not needed.
+  if (shards.includes(SINGLE_WEIGHTS)) wanted.delete(WEIGHTS_INDEX);
   const files = model.files.filter((file) => wanted.has(file.name));
   const repository = new CachedRepository(client.requests.settings.cache, model.name);
   const folder = repository.snapshot(model.commit);
   const missing = await Promise.all(files.map((file) => missingBytes(repository, model, file)));
-  const shown = await Promise.all(files.map((file) => sizeOf(`${folder}/${file.name}`)));
+  const shown = await Promise.all(
+    files.map(({ name, hash }) => isVerified(repository, hash, `${folder}/${name}`)),
+  );
+  const sizes = await Promise.all(files.map(({ name }) => sizeOf(`${folder}/${name}`)));
   return {
     ...{ model, family, files, folder },
     ...{ layers: decoder.layers.length, heads: decoder.heads },
     bytes: files.reduce((sum, { size }) => sum + size, 0),
     missingBytes: missing.reduce((sum, size) => sum + size, 0),
-    complete: files.every(({ size }, i) => shown[i] === size),
+    complete: files.every(({ size }, i) => shown[i] === true && sizes[i] === size),
   };
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { CancelledError, InputError, throwIfCancelled } from "../common/errors.ts";
+import { BodyLimitError, CutError, readBody } from "./bodies.ts";
 import { HubError, isBreak, noAnswer, refusedAnswer } from "./failures.ts";
 import type { HubSettings } from "./settings.ts";
 
@@ -17,22 +18,38 @@ export interface Access {
   readonly tokenAdvice: string;
   /** How requests are sent; the runtime's own `fetch` by default. */
   readonly send?: Send;
-  readonly patience?: Partial<Patience>;
+  readonly retryPolicy?: Partial<RetryPolicy>;
 }
 
-/** How long is waited, in milliseconds. */
-export interface Patience {
+/** How long is waited, and for how much. */
+export interface RetryPolicy {
   /** For an answer to begin. */
-  readonly answer: number;
+  readonly responseTimeoutMs: number;
   /** For the next bytes of a body. */
-  readonly silence: number;
+  readonly idleTimeoutMs: number;
+  /** For the whole of an answer that is kept in memory. */
+  readonly totalTimeoutMs: number;
+  /** Bytes of a download that must arrive within `idleTimeoutMs` at the least. */
+  readonly leastBytes: number;
   /** Before the second try; doubled for every further one. */
-  readonly retry: number;
+  readonly backoffMs: number;
   /** The longest wait that a server may ask for. */
-  readonly longest: number;
+  readonly maxRetryAfterMs: number;
 }
 
-const PATIENCE: Patience = { answer: 30_000, silence: 60_000, retry: 1_000, longest: 120_000 };
+const RETRY_POLICY: RetryPolicy = {
+  responseTimeoutMs: 30_000,
+  idleTimeoutMs: 60_000,
+  totalTimeoutMs: 180_000,
+  leastBytes: 16_384,
+  backoffMs: 1_000,
+  maxRetryAfterMs: 120_000,
+};
+
+/** Bytes of an answer about models, after decompression; the largest lists of files have some MB. */
+const MAX_ANSWER_BYTES = 32_000_000;
+/** Pages of one list: a hub whose lists never end is refused. */
+const MAX_PAGES = 100;
 
 /** How often a request is sent before its failure is told. */
 const TRIES = 4;
@@ -50,9 +67,9 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Sends requests to the hub: the token where it belongs, patience, and one clear error. */
+/** Sends requests to the hub: the token where it belongs, retries, and one clear error. */
 export class HubRequests {
-  readonly patience: Patience;
+  readonly retryPolicy: RetryPolicy;
   readonly #send: Send;
   readonly #origin: string;
 
@@ -61,7 +78,7 @@ export class HubRequests {
     readonly settings: HubSettings,
     readonly access: Access,
   ) {
-    this.patience = { ...PATIENCE, ...access.patience };
+    this.retryPolicy = { ...RETRY_POLICY, ...access.retryPolicy };
     this.#send = access.send ?? fetch;
     this.#origin = new URL(settings.endpoint).origin;
     // Said here without its value: a header's own error would show it.
@@ -72,7 +89,7 @@ export class HubRequests {
 
   /**
    * Sends a GET request and waits for its answer to begin. Tries again when the connection breaks or
-   * the server asks for patience.
+   * the server asks to wait.
    *
    * @throws HubError for every failure; CancelledError.
    */
@@ -91,7 +108,7 @@ export class HubRequests {
       } catch (error) {
         throwIfCancelled(options.signal);
         if (tries === TRIES || !isBreak(error)) throw noAnswer(error, endpoint, proxyNamed());
-        await this.wait(this.patience.retry * 2 ** (tries - 1), options.signal);
+        await this.wait(this.retryPolicy.backoffMs * 2 ** (tries - 1), options.signal);
         continue;
       }
       if (response.ok || options.expected?.includes(response.status)) return response;
@@ -104,23 +121,56 @@ export class HubRequests {
       await response.body?.cancel().catch(() => undefined);
       if (tries === TRIES || !TRANSIENT.has(response.status)) throw refusal;
       const asked = retryAfter(response.headers);
-      if (asked !== undefined && asked > this.patience.longest) {
+      if (asked !== undefined && asked > this.retryPolicy.maxRetryAfterMs) {
         const minutes = Math.ceil(asked / 60_000);
         throw new HubError(
           "busy",
           `${endpoint} has had too many requests and asks to wait ${minutes} min; try again then`,
         );
       }
-      await this.wait(asked ?? this.patience.retry * 2 ** (tries - 1), options.signal);
+      await this.wait(asked ?? this.retryPolicy.backoffMs * 2 ** (tries - 1), options.signal);
     }
   }
 
-  /** The same as a function that stands in for `fetch`, for a library. */
+  /**
+   * The same as a function that stands in for `fetch`, for a library: bodies are read within bounds,
+   * and a list has a bounded number of pages.
+   */
   asFetch(options: RequestOptions): typeof fetch {
-    return (input, init) => {
+    let pages = 0;
+    return async (input, init) => {
+      pages++;
+      if (pages > MAX_PAGES) throw this.#unending(`a list of more than ${MAX_PAGES} pages`);
       const headers = Object.fromEntries(new Headers(init?.headers).entries());
-      return this.get(String(input), { ...options, headers: { ...headers, ...options.headers } });
+      const response = await this.get(String(input), {
+        ...options,
+        headers: { ...headers, ...options.headers },
+      });
+      const { status, statusText } = response;
+      const body = await this.#answer(response, options.signal);
+      const copied = new Headers(response.headers);
+      // The body is plain now.
+      copied.delete("content-encoding");
+      copied.delete("content-length");
+      return new Response(body, { status, statusText, headers: copied });
     };
+  }
+
+  /** An answer's whole body. @throws HubError when it does not end, or is too large. */
+  async #answer(response: Response, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    try {
+      return await readBody(response, { mostBytes: MAX_ANSWER_BYTES, ...this.retryPolicy });
+    } catch (error) {
+      throwIfCancelled(signal);
+      if (error instanceof BodyLimitError) throw this.#unending(`an answer that ${error.message}`);
+      if (error instanceof CutError) throw this.#unending(`half an answer: ${error.message}`);
+      throw error;
+    }
+  }
+
+  #unending(what: string): HubError {
+    const { endpoint } = this.settings;
+    return new HubError("damaged", `${endpoint} gave ${what}; try later, or check HF_ENDPOINT`);
   }
 
   /** Waits; ends early by CancelledError. */
@@ -134,8 +184,8 @@ export class HubRequests {
     throwIfCancelled(signal);
     const late = new AbortController();
     const timer = setTimeout(() => {
-      late.abort(new Error(`no answer within ${this.patience.answer / 1000} s`));
-    }, this.patience.answer);
+      late.abort(new Error(`no answer within ${this.retryPolicy.responseTimeoutMs / 1000} s`));
+    }, this.retryPolicy.responseTimeoutMs);
     const signals = signal === undefined ? [late.signal] : [late.signal, signal];
     const token = new URL(url).origin === this.#origin ? this.access.token : undefined;
     try {

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { InputError } from "../common/errors.ts";
+import { readRegularFile } from "../common/regular-file.ts";
 
 /** Where the hub is and where its files are kept, as the hub's own tools are told by the environment. */
 export interface HubSettings {
@@ -40,6 +40,9 @@ export function hubCacheFolder(environment: NodeJS.ProcessEnv = process.env): st
   return stated ? fromHome(stated) : join(hubHome(environment), "hub");
 }
 
+/** Bytes of a file that holds a token. */
+const MAX_TOKEN_BYTES = 10_000;
+
 /** Where a token is read from, for messages. */
 export const TOKEN_PLACES = "HF_TOKEN or the file that `hf auth login` writes";
 
@@ -54,7 +57,7 @@ export async function environmentToken(
   if (stated?.trim()) return stated.trim();
   const stored = environment.HF_TOKEN_PATH;
   const file = stored ? fromHome(stored) : join(hubHome(environment), "token");
-  const text = await readFile(file, "utf8").catch(() => "");
+  const text = await readRegularFile(file, MAX_TOKEN_BYTES).then(String, () => "");
   return text.trim() || undefined;
 }
 

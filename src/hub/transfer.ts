@@ -1,14 +1,16 @@
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CancelledError, InputError, throwIfCancelled } from "../common/errors.ts";
 import { fileFailure, systemCode } from "../common/file-failure.ts";
-import { formatBytes } from "../common/format-size.ts";
+import { formatBytes, formatSeconds } from "../common/format-size.ts";
+import { CutError, within } from "./bodies.ts";
 import { type CachedRepository, sizeOf } from "./cache.ts";
 import type { HubClient, HubFile, HubModel } from "./client.ts";
 import { HubError, noAnswer } from "./failures.ts";
-import { proxyNamed } from "./requests.ts";
+import { proxyNamed, type RetryPolicy } from "./requests.ts";
+import { freshHash, noteVerified } from "./verified.ts";
 
 /** How often a file's download is taken up again without a byte having come in between. */
 const TRIES = 5;
@@ -18,11 +20,6 @@ export interface TransferProgress {
   readonly phase: "download" | "check";
   /** Bytes of this file that have been written (download), or read back (check). */
   readonly done: number;
-}
-
-/** The connection ended before the file did. */
-class CutError extends Error {
-  override readonly name = "CutError";
 }
 
 /**
@@ -50,6 +47,8 @@ export async function transferFile(
   const work = new Transfer(client, model, file, handle, tell, signal);
   try {
     await work.run(part);
+    // On the disk before it has the name that says it is whole.
+    await handle.sync();
   } finally {
     await handle.close();
   }
@@ -62,7 +61,35 @@ export async function transferFile(
         "announced; what arrived was removed: download it again",
     );
   }
-  await rename(part, repository.blob(file.hash));
+  await keepBlob(repository, file, part);
+}
+
+/** Gives a whole, right part its name, and notes that it was checked. */
+async function keepBlob(repository: CachedRepository, file: HubFile, part: string): Promise<void> {
+  const blob = repository.blob(file.hash);
+  await rename(part, blob);
+  await noteVerified(repository, file.hash, blob);
+}
+
+/** Notices a body that drips: too few bytes arrive in a stretch of time. */
+class LeastRate {
+  #since = performance.now();
+  #bytes = 0;
+
+  constructor(private readonly policy: RetryPolicy) {}
+
+  /** @throws CutError when a stretch of `idleTimeoutMs` brought fewer than `leastBytes`. */
+  received(bytes: number): void {
+    this.#bytes += bytes;
+    const { idleTimeoutMs, leastBytes } = this.policy;
+    if (performance.now() - this.#since < idleTimeoutMs) return;
+    if (this.#bytes < leastBytes) {
+      const seconds = formatSeconds(idleTimeoutMs / 1000);
+      throw new CutError(`only ${formatBytes(this.#bytes)} arrived in ${seconds}`);
+    }
+    this.#since = performance.now();
+    this.#bytes = 0;
+  }
 }
 
 class Transfer {
@@ -98,10 +125,10 @@ class Transfer {
       } catch (error) {
         if (this.signal?.aborted) throw new CancelledError();
         if (error instanceof InputError) throw error;
-        tries = this.#done > before ? 1 : tries + 1;
+        const { backoffMs, leastBytes } = this.client.requests.retryPolicy;
+        tries = this.#done - before >= Math.min(leastBytes, this.file.size) ? 1 : tries + 1;
         if (tries >= TRIES) throw this.#broken(error);
-        const { patience } = this.client.requests;
-        await this.client.requests.wait(patience.retry * 2 ** (tries - 1), this.signal);
+        await this.client.requests.wait(backoffMs * 2 ** (tries - 1), this.signal);
       }
     }
   }
@@ -131,13 +158,15 @@ class Transfer {
       else if (range !== undefined && !startsAt(response.headers, from)) {
         throw new CutError("another part than the one asked for arrived");
       }
+      const rate = new LeastRate(client.requests.retryPolicy);
       for (;;) {
         const { done, value } = await within(
-          client.requests.patience.silence,
+          client.requests.retryPolicy.idleTimeoutMs,
           () => body.read(),
-          "nothing arrived any more",
+          "no more data arrived",
         );
         if (done) break;
+        rate.received(value.length);
         if (this.#done + value.length > file.size) {
           await this.#startOver();
           throw new HubError(
@@ -184,17 +213,10 @@ class Transfer {
     const { name, size } = this.file;
     return new HubError(
       "offline",
-      `${this.model.name}: ${name} breaks off again and again (${error.message}); ` +
+      `${this.model.name}: the connection for ${name} kept breaking off (${error.message}); ` +
         `${formatBytes(this.#done)} of ${formatBytes(size)} are kept: the next download goes on from there`,
     );
   }
-}
-
-/** Git hashes a file's length before its content. */
-function freshHash({ algorithm, size }: HubFile): Hash {
-  return algorithm === "sha256"
-    ? createHash("sha256")
-    : createHash("sha1").update(`blob ${size}\0`);
 }
 
 /** Whether `Content-Range: bytes 100-199/200` begins where it should. */
@@ -210,17 +232,4 @@ function diskFailure(error: unknown, { name }: HubFile): InputError {
     );
   }
   return fileFailure(name, "cannot be written to the model cache", error);
-}
-
-/** Waits for work, but not for ever. @throws CutError when it takes too long. */
-async function within<T>(limit: number, work: () => Promise<T>, otherwise: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new CutError(otherwise)), limit);
-  });
-  try {
-    return await Promise.race([work(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

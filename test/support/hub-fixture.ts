@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HubClient } from "../../src/hub/client.ts";
-import { type Access, HubRequests, type Patience } from "../../src/hub/requests.ts";
+import { type Access, HubRequests, type RetryPolicy } from "../../src/hub/requests.ts";
 import type { HubSettings } from "../../src/hub/settings.ts";
 import { ROOT } from "./bundle.ts";
 import { HubServer } from "./hub-server.ts";
@@ -10,7 +10,14 @@ import { HubServer } from "./hub-server.ts";
 export const MODEL = "lab/Tiny-Video";
 
 /** Waits of a test, in milliseconds. */
-export const IMPATIENT: Patience = { answer: 2_000, silence: 300, retry: 1, longest: 2_000 };
+export const IMPATIENT: RetryPolicy = {
+  responseTimeoutMs: 2_000,
+  idleTimeoutMs: 300,
+  totalTimeoutMs: 2_000,
+  leastBytes: 1_000,
+  backoffMs: 1,
+  maxRetryAfterMs: 2_000,
+};
 
 /** Files that must never be fetched: code, pickled and duplicate weights. */
 const DECOYS: Readonly<Record<string, Buffer>> = {
@@ -58,7 +65,7 @@ export class HubFixture {
     const { endpoint } = this.server;
     const requests = new HubRequests(
       { endpoint, cache: this.cache, offline: false, ...settings },
-      { tokenAdvice: "set HF_TOKEN", patience: IMPATIENT, ...access },
+      { tokenAdvice: "set HF_TOKEN", retryPolicy: IMPATIENT, ...access },
     );
     return new HubClient(requests);
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { CancelledError, InputError, ModelError } from "../../src/common/errors.ts";
 import { HubClient } from "../../src/hub/client.ts";
 import { HubError, type HubTrouble, noAnswer } from "../../src/hub/failures.ts";
@@ -197,13 +198,49 @@ test("waiting for a busy hub ends at once when it is cancelled", async () => {
 
 test("a hub that never answers, is not there, or is not to be asked, is told in one message each", async () => {
   hub.server.trouble = () => true;
-  const hasty = { ...IMPATIENT, answer: 50 };
-  await rejects(plan(hub.client({ patience: hasty })), "offline", hub.server.endpoint);
+  const hasty = { ...IMPATIENT, responseTimeoutMs: 50 };
+  await rejects(plan(hub.client({ retryPolicy: hasty })), "offline", hub.server.endpoint);
   const gone = new HubFixtureGone();
   await rejects(plan(await gone.client(hub.cache)), "offline", "ECONNREFUSED", "cannot be reached");
   hub.server.seen.length = 0;
   await rejects(plan(hub.client({}, { offline: true })), "offline", "HF_HUB_OFFLINE");
   assert.deepEqual(hub.server.seen, []);
+});
+
+test("answers that drip, swell or never end name what they hit", async () => {
+  const hasty = { ...IMPATIENT, idleTimeoutMs: 100, totalTimeoutMs: 400 };
+  const client = () => hub.client({ retryPolicy: hasty });
+  const json = { "content-type": "application/json" };
+  const timers: NodeJS.Timeout[] = [];
+  hub.server.trouble = (_, response) => {
+    response.writeHead(200, json);
+    timers.push(setInterval(() => response.write(" "), 20));
+    return true;
+  };
+  await rejects(plan(client()), "damaged", "did not end within");
+  for (const timer of timers) clearInterval(timer);
+  const bomb = gzipSync(Buffer.alloc(64_000_000, 32));
+  hub.server.trouble = (_, response) => {
+    response.writeHead(200, { ...json, "content-encoding": "gzip" }).end(bomb);
+    return true;
+  };
+  const patient = hub.client({ retryPolicy: { ...IMPATIENT, totalTimeoutMs: 30_000 } });
+  await rejects(plan(patient), "damaged", "larger than 32");
+  hub.server.trouble = ({ path }, response) => {
+    if (!path.includes("/tree/")) return false;
+    const next = `<${hub.server.endpoint}${path}>; rel="next"`;
+    response.writeHead(200, { ...json, link: next }).end("[]");
+    return true;
+  };
+  await rejects(plan(), "damaged", "more than 100 pages");
+});
+
+test("redirects in a circle are named", async () => {
+  hub.server.trouble = ({ path }, response) => {
+    response.writeHead(302, { location: path }).end();
+    return true;
+  };
+  await rejects(plan(), "damaged", /redirect/);
 });
 
 test("a sign-in page instead of the hub's answer is told as one", async () => {
@@ -259,6 +296,6 @@ class HubFixtureGone {
     const { port } = server.address() as AddressInfo;
     await new Promise((resolve) => server.close(resolve));
     const settings = { endpoint: `http://127.0.0.1:${port}`, cache, offline: false };
-    return new HubClient(new HubRequests(settings, { tokenAdvice: "", patience: IMPATIENT }));
+    return new HubClient(new HubRequests(settings, { tokenAdvice: "", retryPolicy: IMPATIENT }));
   }
 }

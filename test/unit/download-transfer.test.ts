@@ -5,6 +5,8 @@ import {
   mkdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -20,7 +22,7 @@ import type { HubClient } from "../../src/hub/client.ts";
 import { type DownloadProgress, download } from "../../src/hub/download.ts";
 import { HubError, type HubTrouble } from "../../src/hub/failures.ts";
 import { type DownloadPlan, planDownload } from "../../src/hub/plan.ts";
-import { HubFixture, MODEL, neededFiles } from "../support/hub-fixture.ts";
+import { HubFixture, IMPATIENT, MODEL, neededFiles } from "../support/hub-fixture.ts";
 import { gitHash, sha256 } from "../support/hub-server.ts";
 
 const SHARD = "model-00002-of-00003.safetensors";
@@ -267,6 +269,52 @@ test("a body that falls silent counts as a broken connection", async () => {
   const folder = await download(client, plan);
   assert.deepEqual(rangesAsked(), [undefined, "bytes=2000-"]);
   assert.deepEqual(readFileSync(join(folder, SHARD)), shard());
+});
+
+test("a body that drips ends, and says how slow it was", async () => {
+  const client = hub.client({ retryPolicy: { ...IMPATIENT, idleTimeoutMs: 60 } });
+  const plan = await planned(client);
+  const timers: NodeJS.Timeout[] = [];
+  hub.server.trouble = ({ at, path }, response) => {
+    if (at !== "cdn" || !path.includes(SHARD)) return false;
+    response.writeHead(200, { "content-length": shard().length });
+    timers.push(setInterval(() => response.write(shard().subarray(0, 1)), 20));
+    return true;
+  };
+  await assert.rejects(download(client, plan), /kept breaking off \(only \d+ B arrived in 1 s\)/);
+  for (const timer of timers) clearInterval(timer);
+});
+
+test("a blob of the right size and wrong bytes is found once", async () => {
+  const folder = await fetchModel();
+  const client = hub.client();
+  assert.equal((await planned(client)).complete, true);
+  const blob = realpathSync(join(folder, SHARD));
+  const bytes = readFileSync(blob);
+  bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+  writeFileSync(blob, bytes);
+  utimesSync(blob, 1, 1);
+  const plan = await planned(client);
+  assert.equal(plan.complete, false);
+  const phases = new Set<string>();
+  await download(client, plan, ({ file, phase }) => phases.add(`${file} ${phase}`));
+  assert.ok(phases.has(`${SHARD} check`) && phases.has(`${SHARD} download`));
+  assert.deepEqual(readFileSync(join(folder, SHARD)), shard());
+  assert.equal((await planned(client)).complete, true);
+});
+
+test("a blob that another tool left is checked, not downloaded", async () => {
+  await fetchModel();
+  rmSync(join(hub.cache, `models--${MODEL.replace("/", "--")}`, "flowprobe-verified"), {
+    recursive: true,
+  });
+  const client = hub.client();
+  const plan = await planned(client);
+  assert.deepEqual([plan.complete, plan.missingBytes], [false, 0]);
+  hub.server.seen.length = 0;
+  await download(client, plan);
+  assert.deepEqual(hub.server.seen, []);
+  assert.equal((await planned(client)).complete, true);
 });
 
 test("a disk without room is told before anything is downloaded", async () => {
