@@ -8,12 +8,14 @@ START, END = "<!-- accuracy -->\n", "<!-- end -->\n"
 
 def table(metrics: dict) -> str:
     percent = lambda value: "-" if value is None else f"{100 * value:.1f} %"
-    rows = ["| task | n | accuracy (95 % interval) | chance | no video | one frame repeated | reversed turns into the opposite |",
-            "| --- | --- | --- | --- | --- | --- | --- |"]
+    rows = ["| task | n | accuracy (95 % interval) | chance | no video | one frame repeated | first, last frame alone | "
+            "reversed turns into the opposite | frames unable to read one another: accuracy, mean cost |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for task, m in metrics.items():
         low, high = (f"{100 * v:.1f}" for v in m["interval95"])
         rows.append(f"| {task} | {m['n']} | {percent(m['accuracy'])} ({low}-{high}) | {percent(m['chance'])} | {percent(m['no_video'])} | "
-                    f"{percent(m['one_frame_repeated'])} | {percent(m['reversed_turns_opposite'])} |")
+                    f"{percent(m['one_frame_repeated'])} | {percent(m['first_frame_alone'])}, {percent(m['last_frame_alone'])} | "
+                    f"{percent(m['reversed_turns_opposite'])} | {percent(m['cross_frame_cut'])}, {m['cross_frame_cost']:.1f} % |")
     return "\n".join(rows) + "\n"
 
 

@@ -73,12 +73,15 @@ def rotary(start: int, length: int):
     return angles.cos().to(PRECISION), angles.sin().to(PRECISION)
 
 
-def decode(net, prefix, segments=(), watch=(), run=compiled):
-    """Normed outputs of the prefix and of every list of segments, and both as they are after the watched layers."""
+def decode(net, prefix, segments=(), watch=(), run=compiled, layers=None):
+    """Normed outputs of the prefix and of every list of segments, and both as they are after the watched layers.
+
+    `layers` stops after so many of them.
+    """
     language, seen = net.model.language_model, {}
     segments = list(segments)
     places = [rotary(0, prefix.shape[1]), *(rotary(prefix.shape[1], s.shape[2]) for s in segments)]
-    for number, part in enumerate(language.layers):
+    for number, part in enumerate(language.layers[:layers]):
         a, m = part.self_attn, part.mlp
         prefix, segments = run(
             prefix, segments, places, part.input_layernorm.weight, a.q_proj.weight, a.k_proj.weight, a.v_proj.weight,

@@ -1,22 +1,22 @@
-"""Held-out clips through a real encoder: `python heldout.py OUT_FOLDER CLIPS_PER_TASK MODEL_FOLDER`.
+"""Held-out clips through a real encoder: `python heldout.py OUT_FOLDER CLIPS_PER_TASK [TASK ...]`.
 
-Each clip is rendered from a seed that training never uses, written as H.264 (VP9 for every fourth seed), decoded
-again, sampled as the reference samples, and put through the exported model's own image processor.
+Each clip is rendered from a seed that training never uses and written as H.264 (VP9 for every fourth seed), with one
+prompt file for all: OUT_FOLDER/heldout.vqa.json, which evaluate.py and `npx flowprobe dataset` read. Clips that are
+there already stay.
 """
 
+import json
 import os
 import sys
-import tempfile
 
 import av
-import numpy as np
-from transformers import AutoImageProcessor
 
 from make_samples import encode
 from render import frames, sample_indices
 from tasks import TASKS, make
 
 FIRST_SEED, SIZE, COUNT = 20_000_000, 256, 32
+H264 = {"crf": "26", "preset": "veryfast"}
 VP9 = {"crf": "34", "b": "0", "deadline": "realtime", "cpu-used": "8"}
 
 
@@ -27,26 +27,23 @@ def decoded(path: str) -> list:
     return [images[i] for i in sample_indices(len(images))]
 
 
-def encoded(item, seed: int) -> list:
-    webm = seed % 4 == 0
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "clip.webm" if webm else "clip.mp4")
-        codec, options = ("libvpx-vp9", VP9) if webm else ("libx264", {"crf": "26", "preset": "veryfast"})
-        encode(path, frames(item.clip, COUNT, SIZE), codec, options)
-        return decoded(path)
-
-
-def main(out: str, count: int, model: str) -> None:
+def main(out: str, count: int, *tasks: str) -> None:
     os.makedirs(out, exist_ok=True)
-    processor = AutoImageProcessor.from_pretrained(model)
-    for start in range(0, count, 20):  # all tasks grow together, so that a part of the set can be used early
-        for task in TASKS:
-            path = f"{out}/{task.replace(' ', '-')}-{start:04}.npy"
-            if not os.path.exists(path):
-                seeds = range(FIRST_SEED + start, FIRST_SEED + min(start + 20, count))
-                pixels = [processor(encoded(make(task, s), s), return_tensors="pt").pixel_values.numpy() for s in seeds]
-                np.save(path, np.stack(pixels))
+    questions = []
+    for seed in range(FIRST_SEED, FIRST_SEED + count):  # all tasks grow together, so that a part can be used early
+        for task in tasks or TASKS:
+            item, webm = make(task, seed), seed % 4 == 0
+            name = f"{task.replace(' ', '-')}-{seed - FIRST_SEED:04}"
+            video = name + (".webm" if webm else ".mp4")
+            if not os.path.exists(f"{out}/{video}"):
+                codec, options = ("libvpx-vp9", VP9) if webm else ("libx264", H264)
+                encode(f"{out}/new-{video}", frames(item.clip, COUNT, SIZE), codec, options)
+                os.replace(f"{out}/new-{video}", f"{out}/{video}")
+            questions.append({"id": name, "task": task, "video": video, "question": item.question,
+                              "options": item.options, "answer": item.answer, "keywords": item.keywords})
+    with open(f"{out}/heldout.vqa.json", "w") as file:
+        json.dump({"questions": questions}, file, indent=1)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

@@ -16,7 +16,7 @@ OPEN = {"moving direction": "What happens in the video?", "scene transition": "H
 def encode(path: str, images, codec: str, options: dict) -> None:
     with av.open(path, "w") as out:
         stream = out.add_stream(codec, rate=RATE, options=options)
-        stream.width = stream.height = SIZE
+        stream.height, stream.width = images.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for image in images:
             for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):

@@ -65,6 +65,18 @@ def build(tokenizer, attention: str = "sdpa") -> LlavaForConditionalGeneration:
     return net
 
 
+@torch.no_grad()
+def load(net, path: str) -> None:
+    """Weights of a training checkpoint (.pt) or an exported folder; words the vocabulary has gained keep their start."""
+    if path.endswith(".pt"):
+        state = torch.load(path, weights_only=True)["model"]
+    else:
+        state = LlavaForConditionalGeneration.from_pretrained(path, dtype=torch.float32).state_dict()
+    own = net.state_dict()
+    for name, value in state.items():
+        own[name][tuple(slice(n) for n in value.shape)] = value
+
+
 def tower(vision, pixels: torch.Tensor, layer: int) -> torch.Tensor:
     """Patch tokens of the CLIP tower after the layer that is used; later layers are not computed."""
     hidden = vision.pre_layrnorm(vision.embeddings(pixels))

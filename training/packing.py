@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from model import FRAMES, VIDEO_TOKENS
 from prompts import multiple_choice, open_ended
 
 CHOICE, WORDS, CAPTION, MOST = 56, 24, 16, 4  # lengths of the parts, and the most options
@@ -18,6 +19,11 @@ def counted(text: dict, number: int) -> dict:
     count = kinds.count(kind)
     return {"question": text["question"].replace(own, kind), "options": text["options"], "answer": str(count),
             "sentence": f"{count} {kind}{'s' if count > 1 else ''}", "story": text["story"]}
+
+
+def frame_ends(prefix: torch.Tensor) -> torch.Tensor:
+    """The last token of each frame of a prefix that ends with the video."""
+    return prefix[:, -VIDEO_TOKENS:].unflatten(1, (FRAMES, -1))[:, :, -1]
 
 
 class Packer:
@@ -75,13 +81,22 @@ class Packer:
         return {"words": torch.tensor(ids), "labels": torch.tensor(labels)}
 
     def clips(self, texts: list[dict], choices: int, words: int) -> dict:
-        asked = [[counted(t, n) if t["task"] == COUNT else t for n in range(choices)] for t in texts]
+        kinds = self.rng.integers(2, size=len(texts))
+        of = lambda n, b: counted(texts[b], n + kinds[b]) if texts[b]["task"] == COUNT else texts[b]
+        asked = [[of(n, b) for n in range(choices)] for b in range(len(texts))]
         made = self.choices([[(t["question"], t["options"], t["answer"]) for t in row] for row in asked])
         if words:
-            spoken = [[counted(t, n) if t["task"] == COUNT else t for n in range(words - 1)] for t in texts]
+            spoken = [[of(n, b) for n in range(words - 1)] for b in range(len(texts))]
             made |= self.words([[*((t["question"], t["sentence"]) for t in row), (self.story(), row[0]["story"])]
                                 for row in spoken])
         return made
+
+    def moments(self, texts: list[dict]) -> torch.Tensor:
+        """(clips, FRAMES) the word that a caption after each frame would begin with; the first frame has none."""
+        ids = [self.tok.convert_tokens_to_ids(text["moments"]) for text in texts]
+        labels = torch.tensor(ids)
+        labels[:, 0] = -100
+        return labels
 
     def story(self) -> str:
         return STORY[self.rng.integers(len(STORY))]

@@ -1,65 +1,15 @@
-"""The five tasks: each makes a clip with a question whose answer depends on what happens over time."""
-
-from dataclasses import dataclass
+"""The tasks: each makes a clip with a question whose answer depends on what happens over time."""
 
 import numpy as np
 
+from identity import THREE_CUPS, TWO_BALLS, three_cups, two_balls
+from items import HIDDEN, Item, asked, during, pick, places, ramp, seen_on, shuffled
 from render import Clip, Thing, still
 from words import COLOURS, DIRECTIONS, NUMBERS, SCENES, SHAPES
 
-TASKS = ["moving direction", "action sequence", "object count", "scene transition", "action antonym"]
-
-HIDDEN = {"forest": ("green",), "desert": ("orange", "yellow"), "sunset": ("orange", "purple"), "night": ("blue",),
-          "beach": ("yellow",)}
-
-
-@dataclass
-class Item:
-    task: str
-    clip: Clip
-    question: str
-    options: list[str]
-    answer: str
-    keywords: list[str]
-    sentence: str  # the answer in words, for open-ended questions
-    story: str  # what happens in the video
-
-
-def ramp(a: float, b: float):
-    return lambda t: a + (b - a) * t
-
-
-def during(start: float, end: float):
-    """Opacity of something seen from start to end, with short fades."""
-    return lambda t: float(np.clip(min(t - start, end - t) / 0.03 + 0.5, 0, 1))
-
-
-def pick(rng, values, count=1):
-    chosen = [values[i] for i in rng.choice(len(values), count, replace=False)]
-    return chosen[0] if count == 1 else chosen
-
-
-def asked(rng, templates, **words):
-    return pick(rng, templates).format(**words)
-
-
-def seen_on(rng, scene: str, count=1):
-    """Colours that stand out against the scene."""
-    return pick(rng, [c for c in COLOURS if c not in HIDDEN.get(scene, ())], count)
-
-
-def places(rng, count: int, low: float, high: float, apart: float) -> list[tuple[float, float]]:
-    """Random points; each is at least `apart` from the one before it."""
-    points = []
-    while len(points) < count:
-        point = tuple(rng.uniform(low, high, 2))
-        if not points or np.hypot(point[0] - points[-1][0], point[1] - points[-1][1]) >= apart:
-            points.append(point)
-    return points
-
-
-def shuffled(rng, answer, others):
-    return [[answer, *others][i] for i in rng.permutation(1 + len(others))]
+TASKS = ["moving direction", "action sequence", "object count", "scene transition", "action antonym", TWO_BALLS,
+         THREE_CUPS]
+IDENTITY = [TWO_BALLS, THREE_CUPS]
 
 
 def direction(rng) -> Item:
@@ -76,7 +26,8 @@ def direction(rng) -> Item:
                 int(rng.integers(1 << 30)))
     options = shuffled(rng, way, [d for d in DIRECTIONS if d != way])
     key = next(w for w in ("direction", "way") if w in question)
-    return Item(TASKS[0], clip, question, options, way, [key], *[f"the {name} moves {way.lower()}"] * 2)
+    return Item(TASKS[0], clip, question, options, way, [key], *[f"the {name} moves {way.lower()}"] * 2,
+                lambda t: way.lower())
 
 
 def sequence(rng) -> Item:
@@ -95,7 +46,8 @@ def sequence(rng) -> Item:
                            "What happens first and what happens next?"])
     clip = Clip(things, lambda t: {scene: 1.0}, 2.0, int(rng.integers(1 << 30)))
     key = "order" if "order" in question else "first"
-    return Item(TASKS[1], clip, question, shuffled(rng, answer, [reverse]), answer, [key], answer, answer)
+    return Item(TASKS[1], clip, question, shuffled(rng, answer, [reverse]), answer, [key], answer, answer,
+                lambda t: colours[int(t > change)])
 
 
 def count(rng) -> Item:
@@ -115,8 +67,13 @@ def count(rng) -> Item:
     clip = Clip(things, lambda t: {scene: 1.0}, 2.0, int(rng.integers(1 << 30)))
     options = shuffled(rng, str(number), [n for n in NUMBERS if n != str(number)])
     plural = "" if number == 1 else "s"
+
+    def so_far(t):
+        now = int(np.searchsorted(edges, t, "right")) - 1
+        return str(kinds[: now + 1].count(kinds[now]))
+
     return Item(TASKS[2], clip, question, options, str(number), ["many"], f"{number} {name}{plural}",
-                " then ".join(map(" ".join, kinds)))
+                " then ".join(map(" ".join, kinds)), so_far)
 
 
 def transition(rng) -> Item:
@@ -136,36 +93,43 @@ def transition(rng) -> Item:
     question = asked(rng, ["What is the scene transition in the video?", "How does the scene change?"])
     clip = Clip([thing], scene, 2.0, int(rng.integers(1 << 30)))
     return Item(TASKS[3], clip, question, shuffled(rng, answer, others), answer, ["scene"],
-                *[f"the scene changes {answer}"] * 2)
+                *[f"the scene changes {answer}"] * 2,
+                lambda t: first if t < change else second)
 
 
 def antonym(rng) -> Item:
+    """Sizes and gaps at the start overlap with those at the end, so that one frame seldom tells which it is."""
     scene, shape = pick(rng, SCENES), pick(rng, SHAPES)
     colour = seen_on(rng, scene)
     seed = int(rng.integers(1 << 30))
     first = bool(rng.integers(2))
     if rng.integers(2):
-        small, large = rng.uniform(0.06, 0.09), rng.uniform(0.19, 0.25)
+        small = np.exp(rng.uniform(np.log(0.06), np.log(0.15)))
+        large = small * rng.uniform(1.5, 1.8)
         radius = ramp(small, large) if first else ramp(large, small)
         things = [Thing(colour, shape, still(rng.uniform(0.35, 0.65)), still(rng.uniform(0.35, 0.65)), radius)]
-        pair, name, many = ["grows", "shrinks"], f"{colour} {shape}", "does"
+        pair, name, many, words = ["grows", "shrinks"], f"{colour} {shape}", "does", ["grows", "shrinks"]
     else:
         second = pick(rng, [c for c in COLOURS if c != colour and c not in HIDDEN.get(scene, ())])
-        near, far, y = rng.uniform(0.13, 0.16), rng.uniform(0.32, 0.37), rng.uniform(0.3, 0.7)
+        near, y = rng.uniform(0.11, 0.30), rng.uniform(0.3, 0.7)
+        far = near + rng.uniform(0.08, 0.10)
         gap = ramp(near, far) if first else ramp(far, near)
-        things = [Thing(colour, shape, lambda t: 0.5 - gap(t), still(y), still(0.11)),
-                  Thing(second, shape, lambda t: 0.5 + gap(t), still(y), still(0.11))]
+        things = [Thing(colour, shape, lambda t: 0.5 - gap(t), still(y), still(0.09)),
+                  Thing(second, shape, lambda t: 0.5 + gap(t), still(y), still(0.09))]
         pair, name, many = ["move apart", "move towards each other"], f"two {shape}s", "do"
+        words = ["apart", "towards"]
     answer, opposite = pair if first else pair[::-1]
     question = asked(rng, ["What {m} the {n} do?", "What is the action of the {n}?"], m=many, n=name)
     clip = Clip(things, lambda t: {scene: 1.0}, 2.0, seed)
     key = "action" if "action" in question else "do"
     return Item(TASKS[4], clip, question, shuffled(rng, answer, [opposite]), answer, [key],
-                *[f"the {name} {answer}"] * 2)
+                *[f"the {name} {answer}"] * 2, lambda t: words[int(not first)])
 
 
-MAKERS = dict(zip(TASKS, [direction, sequence, count, transition, antonym]))
+MAKERS = dict(zip(TASKS, [direction, sequence, count, transition, antonym, two_balls, three_cups]))
 
 
-def make(task: str, seed: int) -> Item:
-    return MAKERS[task](np.random.default_rng((TASKS.index(task), seed)))
+def make(task: str, seed: int, mark: str | None = None) -> Item:
+    """The clip of a task and a seed; `mark` fixes the colour that tells the asked object (tasks of identity only)."""
+    rng = np.random.default_rng((TASKS.index(task), seed))
+    return MAKERS[task](rng, mark) if task in IDENTITY else MAKERS[task](rng)

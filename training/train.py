@@ -1,12 +1,11 @@
 """Trains on captions or clips: `torchrun --nproc-per-node 2 train.py RUN POOL[,POOL...] PHASE STEPS [SECONDS]`. Resumes.
 
-PHASE is `text` (captions in place of the video), `joint` (clips, answers in words, multiple choice) or `final`
-(multiple choice, vision unfrozen). A phase starts from the one before it. One single-threaded process per core, each
-with its share of the batch; their gradients are averaged.
+The phases and what each is made of are in PHASES; a phase starts from the one before it. One single-threaded process
+per core, each with its share of the batch and of the matrices' optimiser; their gradients are averaged. The vision
+tower and the projector are frozen: pools.py has made their features.
 """
 
 import csv
-import json
 import os
 import sys
 import time
@@ -14,216 +13,143 @@ import time
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 
-import decoder
 import model as embedded
 import tokenizer as words_tokenizer
-from auxiliary import EVENT_LAYER, OPTION_LAYER, Heads, events
-from curriculum import Recall
-from packing import COUNT, Packer
-from pixels import pixels
+from losses import Losses
 from tasks import TASKS
+from tracking import FLAG_LAYERS, KNOWN
 
-# Shares of the kinds of batches; learning rate; where the auxiliary losses end and where vision is unfrozen (as parts
-# of the phase's steps); how many of the system text's last tokens stay (all of them in the last phase: they cost a
-# tenth of the time and say nothing); multiple-choice questions and answers in words per clip.
+OLD = {"moving direction": 0.12, "action sequence": 0.06, "object count": 0.6, "scene transition": 0.08, "action antonym": 0.14}
+ALL = {"moving direction": 0.05, "action sequence": 0.04, "object count": 0.20, "scene transition": 0.04,
+       "action antonym": 0.12, "two balls": 0.25, "three cups": 0.30}
+TRACK = {"rate": 1e-3, "aux": 0.0, "weights": ALL, "choices": 1, "words": 2, "moments": 0.3, "flag_clips": 12}
+# Shares of the kinds of batches; learning rate; where the auxiliary losses of the middle layers end (as a part of the
+# phase's steps); how many of the system text's last tokens stay (all of them in the last phases: they cost a tenth of
+# the time and say nothing); multiple-choice questions and answers in words per clip; the weight of the captions' words
+# after each frame. `flags` weighs the flag loss; with `fade` it goes to nothing within so many steps once the last
+# frame's tokens know the asked object, and its own batches with it.
 PHASES = {
-    "text": {"after": "letters", "shares": {"recall": 0.3, "text": 0.7}, "rate": 1e-3, "aux": 1.0, "thaw": 2.0},
-    "joint": {"after": "text", "shares": {"recall": 0.05, "text": 0.2, "clips": 0.75}, "rate": 1e-3, "aux": 0.7,
-              "thaw": 2.0, "system": 2, "choices": 2, "words": 2},
-    "final": {"after": "joint", "shares": {"text": 0.08, "clips": 0.92}, "rate": 1e-3, "aux": 0.6, "thaw": 2.0,
-              "system": 47, "choices": 2, "words": 3, "weights": (0.12, 0.06, 0.6, 0.08, 0.14)},
+    "text": {"after": "letters.pt", "shares": {"recall": 0.3, "text": 0.7}, "rate": 1e-3, "aux": 1.0},
+    "joint": {"after": "text.pt", "shares": {"recall": 0.05, "text": 0.2, "clips": 0.75}, "rate": 1e-3, "aux": 0.7,
+              "system": 2, "choices": 2, "words": 2},
+    "final": {"after": "joint.pt", "shares": {"text": 0.08, "clips": 0.92}, "rate": 1e-3, "aux": 0.6, "weights": OLD,
+              "choices": 2, "words": 3},
+    "red": TRACK | {"after": "start", "shares": {"flags": 0.7, "clips": 0.3}, "flags": 1.0, "system": 2},
+    "colours": TRACK | {"after": "red.pt", "shares": {"flags": 0.6, "clips": 0.4}, "flags": 1.0, "flags_from": 1, "system": 2},
+    "whole": TRACK | {"after": "colours.pt", "shares": {"flags": 0.3, "clips": 0.7}, "flags": 1.0, "flags_from": 1, "fade": 300},
+    "free": TRACK | {"after": "whole.pt", "shares": {"clips": 1.0}, "decay": True},
 }
-CLIPS, RECALLS, CAPTIONS, WARMUP, SAVE_EVERY, LOG_EVERY = 8, 16, 8, 50, 50, 25
+for phase in ("text", "joint", "final"):
+    PHASES[phase]["decay"] = True
+CLIPS, WARMUP, SAVE_EVERY, LOG_EVERY = 8, 50, 50, 25
+COLUMNS = ["loss recall", "loss text", "loss clips", "loss flags", "recall", "text", *TASKS, "letter", "words", "number", "moments",
+           "event loss", "option loss", "flag loss", *(f"L{layer} f{frame}" for layer in (2, 4, 6) for frame in (0, 1, 3, 7))]
 
 
-class Pools:
-    """Clips of one or more pools, with their texts, what is known of them, and kept features while vision is frozen."""
-
-    def __init__(self, paths: list[str], net):
-        self.net, self.paths, self.kept, self.loaded = net, paths, {}, 0
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Loads the pools that are there; one that is still being rendered joins later."""
-        there = [p for p in self.paths if os.path.exists(f"{p}.npz")]
-        if len(there) == self.loaded:
-            return
-        self.loaded = len(there)
-        self.frames = [np.load(f"{p}.npy", mmap_mode="r") for p in there]
-        self.texts = [t for p in there for t in json.load(open(f"{p}.json"))]
-        known = [np.load(f"{p}.npz") for p in there]
-        self.objects = np.concatenate([k["objects"] for k in known])
-        self.scenes = np.concatenate([k["scenes"] for k in known])
-        self.starts = np.cumsum([0, *(len(f) for f in self.frames)])
-
-    def weights(self, of_tasks: tuple) -> np.ndarray:
-        """How often each clip is drawn, so that the tasks have these shares."""
-        tasks = np.array([TASKS.index(text["task"]) for text in self.texts])
-        share = np.array(of_tasks)[tasks] / np.bincount(tasks, minlength=len(TASKS))[tasks]
-        return share / share.sum()
-
-    def clip(self, index: int) -> np.ndarray:
-        pool = int(np.searchsorted(self.starts, index, "right")) - 1
-        return self.frames[pool][index - self.starts[pool]]
-
-    def video(self, rows, frozen: bool) -> torch.Tensor:
-        if not frozen:
-            with torch.autocast("cpu", torch.bfloat16):
-                return embedded.video_features(self.net, pixels(np.stack([self.clip(i) for i in rows]))).float()
-        missing = [i for i in rows if i not in self.kept]
-        if missing:
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                made = embedded.video_features(self.net, pixels(np.stack([self.clip(i) for i in missing])))
-            self.kept |= dict(zip(missing, made.bfloat16()))
-        return torch.stack([self.kept[i] for i in rows]).float()
+def averaged(parameters, world: int) -> None:
+    """Each process's gradients become their mean."""
+    held = [p for p in parameters if p.grad is not None]
+    flat = torch.cat([p.grad.flatten() for p in held])
+    dist.all_reduce(flat)
+    for p, g in zip(held, (flat / world).split([p.numel() for p in held])):
+        p.grad.copy_(g.view_as(p))
 
 
-def letter_loss(net, packer, segments, made):
-    at = made["last"][..., None, None].expand(*made["last"].shape, 1, segments.shape[-1])
-    logits = net.lm_head(segments.gather(2, at)[:, :, 0])
-    wanted = torch.tensor(packer.letters)[made["true"]]
-    right = logits.argmax(-1) == wanted
-    return F.cross_entropy(logits.flatten(0, 1), wanted.flatten()), right.float().mean(1)
+@torch.no_grad()
+def shared(matrices, rank: int, world: int) -> None:
+    """Each process's own matrices reach the others."""
+    for owner in range(world):
+        flat = torch.cat([p.flatten() for p in matrices[owner::world]])
+        dist.broadcast(flat, owner)
+        if owner != rank:
+            for p, new in zip(matrices[owner::world], flat.split([p.numel() for p in matrices[owner::world]])):
+                p.copy_(new.view_as(p))
 
 
 def main(run: str, pools: str, phase: str, steps: int, seconds: float = 1e9) -> None:
-    plan, rank, world = PHASES[phase], int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    plan, rank, world = {"clips": CLIPS} | PHASES[phase], int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     torch.set_num_threads(1)
     if world > 1:
         dist.init_process_group("gloo")
     tok = words_tokenizer.build()
     net = embedded.build(tok, "eager")
-    heads = Heads(net.config.text_config.hidden_size)
-    vision = [*net.model.vision_tower.parameters(), *net.model.multi_modal_projector.parameters()]
+    step, path, own = 0, f"{run}/{phase}.pt", f"{run}/{phase}-optimiser-{rank}-of-{world}.pt"
+    kept = torch.load(path, weights_only=True) if os.path.exists(path) else None
+    step = kept["step"] if kept else 0
+    losses = Losses(net, tok, plan, pools.split(","), 1000 * step + rank)
+    heads = {"heads": losses.heads, "flags": losses.flags}
     matrices = [p for p in net.model.language_model.layers.parameters() if p.dim() == 2]
     chosen = {id(p) for p in matrices}
-    language = [*net.model.language_model.parameters(), *net.lm_head.parameters(), *heads.parameters()]
-    others = [p for p in language if id(p) not in chosen]
+    trained = [*net.model.language_model.parameters(), *net.lm_head.parameters(), *(p for h in heads.values() for p in h.parameters())]
+    language = net.model.language_model
+    early = [*language.embed_tokens.parameters(), *language.layers[: max(FLAG_LAYERS) + 1].parameters(), *losses.flags.parameters()]
     optimisers = [
-        torch.optim.Muon([{"params": matrices, "part": 2.0}], lr=plan["rate"], momentum=0.95, weight_decay=0.05,
+        torch.optim.Muon([{"params": matrices[rank::world], "part": 2.0}], lr=plan["rate"], momentum=0.95, weight_decay=0.05,
                          adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW([{"params": others, "part": 1.0}, {"params": vision, "part": 0.1}], lr=plan["rate"],
+        torch.optim.AdamW([{"params": [p for p in trained if id(p) not in chosen], "part": 1.0}], lr=plan["rate"],
                           betas=(0.9, 0.98), weight_decay=0.05),
     ]
-    step, path, before = 0, f"{run}/{phase}.pt", f"{run}/{plan['after']}.pt"
-    if os.path.exists(path):
-        kept = torch.load(path, weights_only=True)
-        net.load_state_dict(kept["model"])
-        heads.load_state_dict(kept["heads"])
-        for optimiser, state in zip(optimisers, kept["optimisers"]):
+    before = kept or (torch.load(f"{run}/{plan['after']}", weights_only=True) if plan["after"].endswith(".pt") else {})
+    embedded.load(net, path if kept else f"{run}/{plan['after']}")
+    for name, head in heads.items():
+        if name in before:
+            head.load_state_dict(before[name])
+    if kept and os.path.exists(own):
+        for optimiser, state in zip(optimisers, torch.load(own, weights_only=True)):
             optimiser.load_state_dict(state)
-        step = kept["step"]
-    else:
-        kept = torch.load(before, weights_only=True)
-        net.load_state_dict(kept["model"])
-        if "heads" in kept:
-            heads.load_state_dict(kept["heads"])
-        if phase == "joint":
-            net.load_state_dict(torch.load(f"{run}/vision.pt", weights_only=True)["model"], strict=False)
-    data = Pools(pools.split(","), net)
-    packer, recall = Packer(tok, 1000 * step + rank), Recall(tok, 1000 * step + rank)
-    rng = np.random.default_rng((step, rank))
-    embed = net.get_input_embeddings()
+    if phase == "joint" and not kept:
+        net.load_state_dict(torch.load(f"{run}/vision.pt", weights_only=True)["model"], strict=False)
+    knows, fading = (kept["knows"], kept["fading"]) if kept else (0.5, -1)  # last frame's flags; since which step they fade
     log = csv.writer(open(f"{run}/{phase}.csv", "a", buffering=1)) if rank == 0 else None
-    start, tally = time.time(), {}
-
-    def add(name: str, value: float, number: float = 1) -> None:
-        total, count = tally.get(name, (0.0, 0.0))
-        tally[name] = total + value * number, count + number
-
-    def loss_of(kind: str, aux: float, frozen: bool):
-        if kind == "recall":
-            ids, labels = recall.batch("d", RECALLS)
-            hidden, _, _ = decoder.decode(net, embed(ids))
-            at = labels >= 0
-            logits = net.lm_head(hidden[at])
-            add("recall", (logits.argmax(-1) == labels[at]).float().mean().item())
-            return F.cross_entropy(logits, labels[at])
-        share = data.weights(plan["weights"]) if "weights" in plan else None
-        rows = rng.choice(len(data.texts), CAPTIONS if kind == "text" else CLIPS, replace=False, p=share)
-        texts = [data.texts[i] for i in rows]
-        if kind == "text":
-            ids, made = packer.captions(texts, recall, 6)
-            _, (choice,), seen = decoder.decode(net, embed(ids), [embed(made["choice"])], (OPTION_LAYER,))
-            loss, right = letter_loss(net, packer, choice, made)
-            add("text", right.mean().item())
-            return loss + aux * heads.option_loss(seen[OPTION_LAYER][1][0], made)
-        made = packer.clips(texts, plan["choices"], plan["words"])
-        video = data.video(rows, frozen)
-        start = torch.cat([packer.start[:1], packer.start[-plan["system"] :]])
-        prefix = torch.cat([embed(start).expand(len(rows), -1, -1), video], 1)
-        parts = [embed(made["choice"])] + ([embed(made["words"])] if plan["words"] else [])
-        _, out, seen = decoder.decode(net, prefix, parts, (EVENT_LAYER, OPTION_LAYER))
-        loss, right = letter_loss(net, packer, out[0], made)
-        for text, value in zip(texts, right.tolist()):
-            add(text["task"], value)
-        if plan["words"]:
-            chosen = made["labels"] >= 0
-            logits = net.lm_head(out[1][chosen])
-            words = F.cross_entropy(logits, made["labels"][chosen])
-            add("words", (logits.argmax(-1) == made["labels"][chosen]).float().mean().item())
-            loss = loss + words
-            counting = [n for n, text in enumerate(texts) if text["task"] == COUNT]
-            if counting:  # the number itself, which is one word of many in the sentences and stories
-                labels = made["labels"][counting, :-1].flatten(0, 1)
-                places, first = torch.arange(len(labels)), (labels >= 0).int().argmax(1)
-                numbers = net.lm_head(out[1][counting, :-1].flatten(0, 1)[places, first])
-                loss = loss + F.cross_entropy(numbers, labels[places, first])
-                add("number", (numbers.argmax(-1) == labels[places, first]).float().mean().item())
-        if aux > 0:
-            labels = torch.tensor(events(texts, data.objects[rows], data.scenes[rows]))
-            event, option = heads.event_loss(seen[EVENT_LAYER][0], labels), heads.option_loss(seen[OPTION_LAYER][1][0], made)
-            add("event loss", event.item())
-            add("option loss", option.item())
-            loss = loss + aux * (event + option)
-        return loss
-
-    everything = language + vision
-    done, spent, last = 0.0, 0.0, start
+    if log and not kept:
+        log.writerow(["step", "seconds", "flag", *COLUMNS])
+    done, spent, start, last = 0.0, 0.0, time.time(), time.time()
     while done < 1:
         spent, last = spent + min(time.time() - last, 20.0), time.time()  # a stopped process loses no time
-        clock = torch.tensor(spent)
+        clock = torch.tensor([spent, knows])
         if world > 1:
             dist.broadcast(clock, 0)
-        done = max(step / steps, clock.item() / seconds)
-        aux = max(0.0, 1 - done / plan["aux"]) if plan["aux"] < 1 and plan["aux"] > 0 else plan["aux"]
-        frozen = done < plan["thaw"]
-        rate = plan["rate"] * min(1.0, (step + 1) / WARMUP) * min(1.0, max(0.03, 4.0 * (1 - done)))
+        done = max(step / steps, clock[0].item() / seconds)
+        aux = max(0.0, 1 - done / plan["aux"]) if 0 < plan["aux"] < 1 else plan["aux"]
+        if "fade" in plan and fading < 0 and clock[1] > KNOWN:
+            fading = step
+        flag = plan.get("flags", 0.0) * (max(0.0, 1 - (step - fading) / plan["fade"]) if fading >= 0 else 1.0)
+        rate = plan["rate"] * min(1.0, (step + 1) / WARMUP)
+        if plan.get("decay"):
+            rate *= min(1.0, max(0.03, 4.0 * (1 - done)))
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["part"]
         kind = np.random.default_rng((9, step)).choice(list(plan["shares"]), p=list(plan["shares"].values()))
-        for optimiser in optimisers:
-            optimiser.zero_grad(set_to_none=False)
-        loss = loss_of(kind, aux, frozen)
+        if kind == "flags" and flag == 0:
+            kind = "clips"
+        for p in trained:
+            p.grad = None
+        for p in early if kind == "flags" else trained:  # the others are not moved by this step
+            p.grad = torch.zeros_like(p)
+        loss = losses.of(kind, aux, flag)
         loss.backward()
+        losses.tally.add("loss " + kind, loss.item())
         if world > 1:
-            held = [p for p in (language if frozen else everything) if p.grad is not None]
-            flat = torch.cat([p.grad.flatten() for p in held])
-            dist.all_reduce(flat)
-            for p, g in zip(held, (flat / world).split([p.numel() for p in held])):
-                p.grad.copy_(g.view_as(p))
-        torch.nn.utils.clip_grad_norm_(everything, 1.0)
-        if frozen:
-            for p in vision:
-                p.grad = None
+            averaged(trained, world)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         for optimiser in optimisers:
             optimiser.step()
+        if world > 1:
+            shared(matrices, rank, world)
         step += 1
-        add("loss " + kind, loss.item())
-        if step % LOG_EVERY == 0:
-            data.refresh()
-        if rank == 0 and (step % LOG_EVERY == 0):
-            row = {name: round(total / count, 4) for name, (total, count) in tally.items()}
-            names = ["loss recall", "loss text", "loss clips", "recall", "text", *TASKS, "words", "number", "event loss", "option loss"]
-            log.writerow([step, round(time.time() - start, 1), *(row.get(n, "") for n in names)])
-            tally.clear()
-        if rank == 0 and (step % SAVE_EVERY == 0 or step == steps or done >= 1):
-            torch.save({"model": net.state_dict(), "heads": heads.state_dict(), "step": step,
-                        "optimisers": [o.state_dict() for o in optimisers]}, path + ".new")
-            os.replace(path + ".new", path)
+        row = losses.tally.take() if step % LOG_EVERY == 0 else None
+        if row:
+            knows = max((row.get(f"L{layer} f7", 0.0) for layer in (4, 6)), default=knows) or knows
+            if log:
+                log.writerow([step, round(time.time() - start, 1), round(flag, 3), *(row.get(n, "") for n in COLUMNS)])
+        if step % SAVE_EVERY == 0 or step == steps or done >= 1:
+            torch.save([o.state_dict() for o in optimisers], own)
+            if rank == 0:
+                torch.save({"model": net.state_dict(), **{n: h.state_dict() for n, h in heads.items()}, "step": step,
+                            "knows": knows, "fading": fading}, path + ".new")
+                os.replace(path + ".new", path)
     if world > 1:
         dist.destroy_process_group()
 

@@ -25,20 +25,24 @@ RATE, CLIPS, HELD_OUT = 1e-3, 16, 100
 SIZES = {"colour": len(COLOURS) + 1, "shape": len(SHAPES) + 1, "scene": len(SCENES), "where": 3}
 
 
-def targets(objects: torch.Tensor):
-    """(N, things, 5) to, per pooled cell, the colour and shape (0 is none), centre and radius of its object."""
+def nearest(objects: torch.Tensor):
+    """(N, things, 5) to, per pooled cell, the number of its nearest object, whether it is there, and all the gaps."""
     grid = embedded.POOLED
     axis = (torch.arange(grid) + 0.5) / grid
     cy, cx = (c.flatten() for c in torch.meshgrid(axis, axis, indexing="ij"))
-    colour, shape, x, y, radius = (objects[:, :, k, None] for k in range(5))
-    reach = 0.5 / grid + 0.85 * radius
-    gap = torch.maximum((cx - x).abs(), (cy - y).abs()) - reach
+    colour, _, x, y, radius = (objects[:, :, k, None] for k in range(5))
+    gap = torch.maximum((cx - x).abs(), (cy - y).abs()) - (0.5 / grid + 0.85 * radius)
     gap = gap.masked_fill(colour < 0, 9.0)
-    nearest = gap.argmin(1, keepdim=True)
-    there = gap.gather(1, nearest)[:, 0] < -0.03
-    of = lambda value: value.expand_as(gap).gather(1, nearest)[:, 0]
-    where = torch.stack([(of(x) - 0.5) * grid, (of(y) - 0.5) * grid, of(radius) * 10 - 1.5], -1)
-    return (of(colour).long() + 1) * there, (of(shape).long() + 1) * there, where, there
+    return gap.argmin(1), gap.amin(1) < -0.03, gap
+
+
+def targets(objects: torch.Tensor):
+    """(N, things, 5) to, per pooled cell, the colour and shape (0 is none), centre and radius of its object."""
+    grid = embedded.POOLED
+    which, there, gap = nearest(objects)
+    colour, shape, x, y, radius = (objects[:, :, k, None].expand_as(gap).gather(1, which[:, None])[:, 0] for k in range(5))
+    where = torch.stack([(x - 0.5) * grid, (y - 0.5) * grid, radius * 10 - 1.5], -1)
+    return (colour.long() + 1) * there, (shape.long() + 1) * there, where, there
 
 
 def main(run: str, pool: str, seconds: float) -> None:

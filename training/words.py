@@ -24,4 +24,5 @@ goes going there in on with during over time count number transition takes place
 WORDS = list(dict.fromkeys(
     SYSTEM.replace(",", " ").replace(".", " ").split() + _OTHER.split()
     + COLOURS + SHAPES + SCENES + DIRECTIONS + [d.lower() for d in DIRECTIONS]
+    + ["Where", "at", "end", "middle"]
 ))
