@@ -93,13 +93,14 @@ def measured(net, tok, processor, folder: str, questions: list[dict]) -> dict:
         if best[0] == true:
             turned += other is not None and int(best[1]) == token(other)
             costs.append(100 * (cut[true] / said[0, true] - 1).item())
-    n, share = len(questions), dict(zip(VARIANTS, hits / len(questions)))
-    reverses = opposite(questions[0]["answer"]) is not None and hits[0]
+    n, right = len(questions), float(hits[0])
+    share = dict(zip(VARIANTS, (hits / n).tolist()))
+    reverses = opposite(questions[0]["answer"]) is not None and right > 0
     return {
-        "n": n, "accuracy": share["clip"], "interval95": wilson(hits[0], n), "chance": chance / n,
+        "n": n, "accuracy": share["clip"], "interval95": wilson(right, n), "chance": chance / n,
         "no_video": share["no video"], "one_frame_repeated": share["one frame repeated"],
         "first_frame_alone": share["first frame alone"], "last_frame_alone": share["last frame alone"],
-        "reversed_turns_opposite": turned / hits[0] if reverses else None,
+        "reversed_turns_opposite": turned / right if reverses else None,
         "cross_frame_cut": cut_right / n, "cross_frame_cost": float(np.mean(costs)) if costs else None,
     }
 

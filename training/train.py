@@ -27,16 +27,17 @@ TRACK = {"rate": 1e-3, "aux": 0.0, "weights": ALL, "choices": 1, "words": 2, "mo
 # Shares of the kinds of batches; learning rate; where the auxiliary losses of the middle layers end (as a part of the
 # phase's steps); how many of the system text's last tokens stay (all of them in the last phases: they cost a tenth of
 # the time and say nothing); multiple-choice questions and answers in words per clip; the weight of the captions' words
-# after each frame. `flags` weighs the flag loss; with `fade` it goes to nothing within so many steps once the last
-# frame's tokens know the asked object, and its own batches with it.
+# after each frame. `flags` weighs the flag loss; a phase ends early once the last frame's tokens know the asked object
+# as often as `until` says, and with `fade` the loss goes to nothing within so many steps once they know it (KNOWN), and
+# its own batches with it.
 PHASES = {
     "text": {"after": "letters.pt", "shares": {"recall": 0.3, "text": 0.7}, "rate": 1e-3, "aux": 1.0},
     "joint": {"after": "text.pt", "shares": {"recall": 0.05, "text": 0.2, "clips": 0.75}, "rate": 1e-3, "aux": 0.7,
               "system": 2, "choices": 2, "words": 2},
     "final": {"after": "joint.pt", "shares": {"text": 0.08, "clips": 0.92}, "rate": 1e-3, "aux": 0.6, "weights": OLD,
               "choices": 2, "words": 3},
-    "red": TRACK | {"after": "start", "shares": {"flags": 0.7, "clips": 0.3}, "flags": 1.0, "system": 2},
-    "colours": TRACK | {"after": "red.pt", "shares": {"flags": 0.6, "clips": 0.4}, "flags": 1.0, "flags_from": 1, "system": 2},
+    "red": TRACK | {"after": "start", "shares": {"flags": 0.7, "clips": 0.3}, "flags": 1.0, "system": 2, "until": 0.93},
+    "colours": TRACK | {"after": "red.pt", "shares": {"flags": 0.6, "clips": 0.4}, "flags": 1.0, "flags_from": 1, "system": 2, "until": 0.95},
     "whole": TRACK | {"after": "colours.pt", "shares": {"flags": 0.3, "clips": 0.7}, "flags": 1.0, "flags_from": 1, "fade": 300},
     "free": TRACK | {"after": "whole.pt", "shares": {"clips": 1.0}, "decay": True},
 }
@@ -110,7 +111,7 @@ def main(run: str, pools: str, phase: str, steps: int, seconds: float = 1e9) -> 
         clock = torch.tensor([spent, knows])
         if world > 1:
             dist.broadcast(clock, 0)
-        done = max(step / steps, clock[0].item() / seconds)
+        done = max(step / steps, clock[0].item() / seconds, 1.0 if clock[1] > plan.get("until", 1.0) else 0.0)
         aux = max(0.0, 1 - done / plan["aux"]) if 0 < plan["aux"] < 1 else plan["aux"]
         if "fade" in plan and fading < 0 and clock[1] > KNOWN:
             fading = step
