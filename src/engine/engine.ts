@@ -12,7 +12,7 @@ import { folderStamp, modelIdentity } from "./checkpoint/identity.ts";
 import { requireClipFits } from "./clip-memory.ts";
 import { forecastRun } from "./experiments/forecast.ts";
 import { type PlannedRun, planAll } from "./experiments/list.ts";
-import type { CleanObserver } from "./experiments/observe.ts";
+import type { CleanReadRequest } from "./experiments/observe.ts";
 import { planPoints } from "./experiments/plan.ts";
 import { runExperiments } from "./experiments/run.ts";
 import { isNative, type ModelSpec, tokenGrid, tokenSide } from "./families/shared/spec.ts";
@@ -32,7 +32,7 @@ import { decoderDtype, OpenModel, visionMultiplyAdds } from "./runtime/model.ts"
 import { RUNTIME } from "./runtime/session.ts";
 import { requireSameRun } from "./same-run.ts";
 import { forecastPasses, total } from "./trace/memory.ts";
-import { leavesOut } from "./video-tokens.ts";
+import { usesTokenCompression } from "./video-tokens.ts";
 import { VisionCache } from "./vision-cache/cache.ts";
 import { visionIdentity } from "./vision-cache/key.ts";
 import { FeatureStore } from "./vision-cache/store.ts";
@@ -280,7 +280,7 @@ export class Engine {
   async #experiments(
     { open, tokenizer }: LoadedModel,
     prepared: PreparedRun,
-    observer: CleanObserver | undefined,
+    observer: CleanReadRequest | undefined,
     { joint, alone }: PlannedRun,
     sink: EventSink,
     signal: AbortSignal,
@@ -368,7 +368,7 @@ function describeSpec(folder: string, spec: ModelSpec, token: TokenDescription):
 function describeToken(spec: ModelSpec, images: ImageProcessorSpec): TokenDescription {
   if (isNative(spec)) {
     const { vision } = spec;
-    const changedOnly = leavesOut(spec, images);
+    const changedOnly = usesTokenCompression(spec, images);
     const pixels = tokenSide(vision);
     return { kind: "native", pixels, frames: vision.patchFrames, changedOnly };
   }

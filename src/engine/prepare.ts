@@ -16,7 +16,7 @@ import { type PixelValues, preparedSize, preprocess } from "../video/preprocess.
 import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
 import type { FrameRule, RgbFrame } from "../video/types.ts";
 import { rowPositions, timesOf } from "./clocks.ts";
-import { type CleanObserver, massRequest } from "./experiments/observe.ts";
+import { type CleanReadRequest, massRequest } from "./experiments/observe.ts";
 import type { ExperimentContext } from "./experiments/plan.ts";
 import { randomSource } from "./experiments/random.ts";
 import type { PreparedPrompt } from "./experiments/run.ts";
@@ -320,7 +320,7 @@ export async function encodeInput(
  * What readings cover in a prompt: the lens the tokens of all frames (a video token that belongs to
  * none has no place to be drawn at), `text` all positions after the video.
  */
-function observerOf(observe: Observations, prompt: PromptTokens): CleanObserver {
+function observerOf(observe: Observations, prompt: PromptTokens): CleanReadRequest {
   const { length, groups, video, grid } = prompt;
   const videoEnd = (video.at(-1) ?? -1) + 1;
   const { attention } = observe;

@@ -11,8 +11,11 @@ import {
 } from "./families/shared/spec.ts";
 
 /** Whether tokens that show what the frame before showed are left out: one of two files says it. */
-export function leavesOut({ compresses }: NativeModelSpec, images: ImageProcessorSpec): boolean {
-  return compresses ?? images.compresses ?? false;
+export function usesTokenCompression(
+  { useTokenCompression }: NativeModelSpec,
+  images: ImageProcessorSpec,
+): boolean {
+  return useTokenCompression ?? images.useTokenCompression ?? false;
 }
 
 /**
@@ -25,7 +28,7 @@ export function keptCells(
   images: ImageProcessorSpec,
   pixels: PixelValues,
 ): readonly number[] | undefined {
-  if (!isNative(spec) || !leavesOut(spec, images)) return undefined;
+  if (!isNative(spec) || !usesTokenCompression(spec, images)) return undefined;
   const [frames, , height, width] = pixels.shape;
   tokenGrid(spec, frames, { width, height });
   return changedCells(pixels, tokenSide(spec.vision));

@@ -7,7 +7,7 @@ import { RunCommands } from "./commands/run-commands.ts";
 import { Consent } from "./engine/consent.ts";
 import { Experimenter } from "./engine/experimenter.ts";
 import { tellFailure } from "./engine/failures.ts";
-import { EngineProcess } from "./engine/process.ts";
+import { WindowEngine } from "./engine/process.ts";
 import { warmStart } from "./engine/warm-start.ts";
 import { VIEWS } from "./ids.ts";
 import { Models } from "./models/models.ts";
@@ -36,7 +36,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const sessions = new Sessions(reader);
   const library = new RunLibrary(storage, reader);
   const questions = new QuestionSource(reader);
-  const engine = new EngineProcess(log, context.globalStorageUri);
+  const engine = new WindowEngine(log, context.globalStorageUri);
 
   const experimenter: Experimenter = new Experimenter(engine, {
     openLog: openRunLog,

@@ -26,7 +26,7 @@ export class HubError extends InputError {
 }
 
 /** What is asked for, to be named in a message. */
-export interface Subject {
+export interface FailureTopic {
   /** Address of the hub. */
   readonly endpoint: string;
   /** The model's name; absent for a search. */
@@ -46,7 +46,7 @@ export interface Subject {
  */
 export function refusedAnswer(
   { status, headers }: { readonly status: number; readonly headers: Headers },
-  subject: Subject,
+  subject: FailureTopic,
 ): HubError {
   const { endpoint, name = "the search", token, tokenAdvice } = subject;
   const code = headers.get("x-error-code") ?? "";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { MAX_OPTIONS } from "./words.ts";
 
-/** Frames that a question may ask for: more is a slip, not a wish. */
+/** Frames that a question may ask for: a larger number is a typo. */
 const MAX_FRAMES = 4096;
 
 /** YAML reads an unquoted 3 or true as a number or a truth value; both stand for their text. */

@@ -12,10 +12,10 @@ export interface AreaStep {
   /** Further bound on all frames together; none when absent. */
   readonly clipPixels?: number;
   /**
-   * What becomes of the least area where a frame's share of `clipPixels` is below it: it "yields" to
-   * the share, or "wins" over it; absent: the share is raised above it.
+   * What becomes of the least area where a frame's share of `clipPixels` is below it: it is "capped"
+   * at the share, or "enforced" over it; absent: the share is raised above it.
    */
-  readonly least?: "yields" | "wins";
+  readonly minPixelsPolicy?: "capped" | "enforced";
 }
 
 /** Frames that one token of Qwen2-VL covers. */
@@ -49,7 +49,14 @@ export function readVideoLlama3Area(config: ConfigReader): AreaStep {
   const { minPixels, maxPixels } = readBounds(config);
   const patchSize = readPatchSize(config);
   const multiple = patchSize * VIDEOLLAMA3_MERGE;
-  return { patchSize, multiple, minPixels, maxPixels, clipPixels: maxPixels, least: "yields" };
+  return {
+    patchSize,
+    multiple,
+    minPixels,
+    maxPixels,
+    clipPixels: maxPixels,
+    minPixelsPolicy: "capped",
+  };
 }
 
 /** VideoLLaMA3 as published: bounds in tokens, of a frame at least and of all together at most. */
@@ -60,7 +67,14 @@ export function readPublishedArea(config: ConfigReader): AreaStep {
     config.size(key, fallback) * multiple * multiple;
   const maxPixels = pixels("max_tokens", TOKENS.max);
   const minPixels = pixels("min_tokens", TOKENS.min);
-  return { patchSize, multiple, minPixels, maxPixels, clipPixels: maxPixels, least: "wins" };
+  return {
+    patchSize,
+    multiple,
+    minPixels,
+    maxPixels,
+    clipPixels: maxPixels,
+    minPixelsPolicy: "enforced",
+  };
 }
 
 function readPatchSize(config: ConfigReader): number {

@@ -54,7 +54,7 @@ export interface ImageProcessorSpec {
    */
   readonly sampling?: EvenSampling | "spread";
   /** Whether tokens that show what the frame before showed are left out, where this file says it. */
-  readonly compresses?: boolean;
+  readonly useTokenCompression?: boolean;
 }
 
 /** Processors that treat a frame alike; the LLaVA ones cut stills into tiles besides, frames never. */
@@ -294,7 +294,7 @@ export function parseImageProcessor(
       : null,
     ...(defaults.sampling === undefined ? {} : { sampling: defaults.sampling(config) }),
     ...(processor === "video-llama-3"
-      ? { compresses: config.flag("use_token_compression", true) }
+      ? { useTokenCompression: config.flag("use_token_compression", true) }
       : {}),
   };
 }

@@ -129,10 +129,10 @@ function forClip(spec: ImageProcessorSpec, frames: number, first: Size): ImagePr
   const resize = spec.resize.map((step): ResizeStep => {
     if ("longestAtMost" in step) return firstResizeOf(first, step);
     if (!("multiple" in step) || step.clipPixels === undefined) return step;
-    const { minPixels, maxPixels, clipPixels, least } = step;
+    const { minPixels, maxPixels, clipPixels, minPixelsPolicy } = step;
     const share = Math.min(maxPixels, Math.floor(clipPixels / frames));
     const raised = Math.max(share, Math.trunc(minPixels * 1.05));
-    return { ...step, maxPixels: least === undefined ? raised : share };
+    return { ...step, maxPixels: minPixelsPolicy === undefined ? raised : share };
   });
   return { ...spec, resize };
 }
@@ -187,7 +187,7 @@ const NARROWEST = 200;
  */
 function wholeMultiples(
   { width, height }: Size,
-  { multiple, minPixels, maxPixels, least }: AreaStep,
+  { multiple, minPixels, maxPixels, minPixelsPolicy }: AreaStep,
 ): Size {
   if (Math.max(width, height) / Math.min(width, height) > NARROWEST) {
     throw new InputError(
@@ -206,7 +206,7 @@ function wholeMultiples(
   if (area(nearest) > maxPixels) {
     const shrink = Math.sqrt((height * width) / maxPixels);
     const shrunk = sides((side) => Math.floor(side / shrink / multiple) * multiple);
-    if (least === "wins") return area(shrunk) < minPixels ? grown() : shrunk;
+    if (minPixelsPolicy === "enforced") return area(shrunk) < minPixels ? grown() : shrunk;
     return { width: Math.max(multiple, shrunk.width), height: Math.max(multiple, shrunk.height) };
   }
   return area(nearest) < minPixels ? grown() : nearest;

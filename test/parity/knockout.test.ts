@@ -188,7 +188,7 @@ function randomBranch({ facts, tensors }: Fixture): Branch {
     at += count;
     const listed = new Map([...rows].map(([query, keys]) => [query, Int32Array.from(keys)]));
     return {
-      kind: "block",
+      kind: "knockout",
       edges: { kind: "listed", rows: listed },
       layers: new Set([layer]),
     } as const;

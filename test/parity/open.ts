@@ -7,7 +7,7 @@ import {
 } from "../../src/engine/families/shared/spec.ts";
 import { renderFor } from "../../src/engine/prepare.ts";
 import { OpenModel } from "../../src/engine/runtime/model.ts";
-import type { Block, Branch, EdgeSet, Patch } from "../../src/engine/trace/interventions.ts";
+import type { Branch, EdgeSet, Knockout, Patch } from "../../src/engine/trace/interventions.ts";
 import { placeVideo } from "../../src/engine/video-tokens.ts";
 import { readChatTemplate } from "../../src/prompts/chat.ts";
 import { type PromptTokens, tokenizePrompt } from "../../src/prompts/groups.ts";
@@ -124,14 +124,14 @@ export async function mergedEmbeddings(
 
 /** A point of the fixture as a branch. */
 export function branchOf({ tensors }: Fixture, point: Point): Branch {
-  const blocks = point.blocks.map(({ queries, keys, layers, heads }): Block => {
+  const blocks = point.blocks.map(({ queries, keys, layers, heads }): Knockout => {
     const edges: EdgeSet = {
       kind: "product",
       queries: positionsOf(queries),
       keys: positionsOf(keys),
     };
     return {
-      kind: "block",
+      kind: "knockout",
       edges,
       layers: new Set(layers),
       ...(heads === null ? {} : { heads }),

@@ -51,7 +51,7 @@ function theirPixels(opened: OpenCase): PixelValues {
 function keptOf(opened: OpenCase, pixels: PixelValues): number[] {
   const { spec } = opened.model;
   assert.ok(isNative(spec));
-  assert.equal(spec.compresses ?? opened.images.compresses, true);
+  assert.equal(spec.useTokenCompression ?? opened.images.useTokenCompression, true);
   return changedCells(pixels, tokenSide(spec.vision));
 }
 

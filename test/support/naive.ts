@@ -57,13 +57,13 @@ function fullMask(model: OpenModel, branch: Branch, layer: number, positions: In
   const { heads, kvHeads } = model.spec.decoder;
   const length = positions.length;
   const cuts = branch.interventions.filter(
-    (item) => item.kind === "block" && item.layers.has(layer),
+    (item) => item.kind === "knockout" && item.layers.has(layer),
   );
-  const byHead = cuts.some((cut) => cut.kind === "block" && cut.heads !== undefined);
+  const byHead = cuts.some((cut) => cut.kind === "knockout" && cut.heads !== undefined);
   const none = { id: -1, blocks: [], byHead };
   const { data, dims } = buildBias(model.spec.decoder, positions, positions, [none]);
   for (const cut of cuts) {
-    if (cut.kind !== "block") continue;
+    if (cut.kind !== "knockout") continue;
     for (let head = 0; head < (byHead ? heads : 1); head++) {
       if (cut.heads !== undefined && !cut.heads.includes(head)) continue;
       for (let query = 0; query < length; query++) {

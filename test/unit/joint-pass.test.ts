@@ -73,7 +73,7 @@ function intervention(length: number, sizes: RandomSizes): fc.Arbitrary<Interven
         nil: undefined,
       }),
     })
-    .map((parts) => ({ kind: "block" as const, ...parts }));
+    .map((parts) => ({ kind: "knockout" as const, ...parts }));
   const patch = fc
     .record({
       mode: fc.constantFrom("set" as const, "add" as const),
@@ -123,7 +123,7 @@ function sweeps(length: number, sizes: RandomSizes): fc.Arbitrary<Branch[]> {
       const edges = { kind: "product", queries, keys } as const;
       return Array.from({ length: sizes.layers }, (_, first) => {
         const acts = Array.from({ length: layers }, (_, i) => first + i);
-        return { interventions: [{ kind: "block", edges, layers: new Set(acts) } as const] };
+        return { interventions: [{ kind: "knockout", edges, layers: new Set(acts) } as const] };
       });
     }),
   );
@@ -211,7 +211,7 @@ describe("the joint pass", () => {
     const embeddings = new Noise(2).draw(length * model.spec.decoder.hiddenSize, 1);
     const branches = Array.from({ length: count }, () => {
       const cut = { kind: "product", queries: Int32Array.of(2), keys: Int32Array.of(0) } as const;
-      return { interventions: [{ kind: "block", edges: cut, layers: new Set([0]) } as const] };
+      return { interventions: [{ kind: "knockout", edges: cut, layers: new Set([0]) } as const] };
     });
     const planned = planBranches(branches, length, model.layers.length, () => [length - 1]);
     const seen: number[] = [];
@@ -237,7 +237,7 @@ describe("the joint pass", () => {
     const embeddings = new Noise(3).draw(length * model.spec.decoder.hiddenSize, 1);
     const edges = { kind: "product", queries: Int32Array.of(5), keys: Int32Array.of(1) } as const;
     const branches = [[0], [0, 1], [0, 1, 2], [2]].map((layers) => ({
-      interventions: [{ kind: "block", edges, layers: new Set(layers) } as const],
+      interventions: [{ kind: "knockout", edges, layers: new Set(layers) } as const],
     }));
     const planned = planBranches(branches, length, model.layers.length);
     assert.deepEqual(
@@ -268,7 +268,7 @@ describe("the joint pass", () => {
     const length = 5;
     const embeddings = new Noise(1).draw(length * model.spec.decoder.hiddenSize, 1);
     const cut = { kind: "product", queries: Int32Array.of(2), keys: Int32Array.of(0) } as const;
-    const interventions = [{ kind: "block", edges: cut, layers: new Set([1]) } as const];
+    const interventions = [{ kind: "knockout", edges: cut, layers: new Set([1]) } as const];
     const planned = planBranches([{ interventions }], length, model.layers.length, () => [4]);
     await runPass(model, embeddings, planned, { maxRows: 100 }, async (state) => {
       const last = state.layer === model.layers.length - 1;

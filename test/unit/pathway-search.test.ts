@@ -388,7 +388,7 @@ function countedShare(kept: KeptRanges): number {
   for (let layer = 0; layer < LAYERS; layer++) {
     const edges = new Set<number>();
     for (const cut of cuts) {
-      if (cut.kind !== "block" || !cut.layers.has(layer)) continue;
+      if (cut.kind !== "knockout" || !cut.layers.has(layer)) continue;
       for (let query = 0; query < LENGTH; query++) {
         forEachBlockedKey(cut.edges, query, (key) => edges.add(query * LENGTH + key));
       }

@@ -25,9 +25,9 @@ test("every way in which a process can end has its own advice", () => {
   assert.match(end(3221225495, null), /0xc0000017.*ran out of memory/);
   assert.match(
     end(null, "SIGABRT", ["FATAL ERROR: Reached heap limit - JavaScript heap out of memory"]),
-    /ran out of memory.*\nIts last words:\nFATAL ERROR/s,
+    /ran out of memory.*\nLast output:\nFATAL ERROR/s,
   );
-  assert.match(end(3, null, ["oops"]), /exit code 3.*report it.*\nIts last words:\noops$/s);
+  assert.match(end(3, null, ["oops"]), /exit code 3.*report it.*\nLast output:\noops$/s);
 });
 
 /** What is shown of these lines of stderr. */

@@ -45,14 +45,14 @@ describe("reading a VideoLLaMA3 checkpoint", () => {
 
   test("in the published layout config.json says whether tokens are left out", async () => {
     cpSync(PUBLISHED, folder, { recursive: true });
-    const compresses = async () => {
+    const useTokenCompression = async () => {
       const spec = await readModelSpec(folder);
       assert.ok(isNative(spec));
-      return spec.compresses;
+      return spec.useTokenCompression;
     };
-    assert.equal(await compresses(), true);
+    assert.equal(await useTokenCompression(), true);
     editConfig(folder, (config) => ({ ...config, use_token_compression: false }));
-    assert.equal(await compresses(), false);
+    assert.equal(await useTokenCompression(), false);
   });
 
   test("settings of the published layout that cannot be used are refused with key and value", async () => {
@@ -113,10 +113,10 @@ test("settings of its processors that cannot be used are refused with key and va
 test("each processor's own values stand where its file is silent", () => {
   const library = parseImageProcessor({}, "file", "video-llama-3");
   assert.deepEqual(library.normalize?.mean, [0.5, 0.5, 0.5]);
-  assert.equal(library.compresses, true);
+  assert.equal(library.useTokenCompression, true);
   const published = parseImageProcessor({}, "file", "videollama3");
   assert.deepEqual(published.normalize?.mean, [0.48145466, 0.4578275, 0.40821073]);
-  assert.equal(published.compresses, undefined, "config.json says that");
+  assert.equal(published.useTokenCompression, undefined, "config.json says that");
 });
 
 test("frames from the first to the last, as NumPy spaces them; of a short clip each once", () => {

@@ -10,7 +10,7 @@ import { Section, type View } from "../section.ts";
 import type { BranchResult, ExperimentState, SeriesState, Topic } from "../store.ts";
 
 /** Whose probability a change is taken of. */
-type Subject = "base" | "truth";
+type ScoreOf = "base" | "truth";
 
 /** One curve family: the series of one knockout target within an experiment. */
 /** An experiment whose series are swept over window centres. */
@@ -65,7 +65,7 @@ export class KnockoutView implements View {
     this.section.body.append(this.#empty, this.#chart.element);
   }
 
-  get #subjectChoice(): Subject {
+  get #subjectChoice(): ScoreOf {
     return this.#context.store.choice<string>("knockout:subject", "base") === "truth"
       ? "truth"
       : "base";

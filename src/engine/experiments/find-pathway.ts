@@ -5,7 +5,7 @@ import { keepsAnswer, namedRanges, PATHWAY_SERIES, TRIED_SERIES } from "../../pr
 import { KEEP_SHARES, type SearchRequest } from "../../protocol/presets.ts";
 import type { DecoderSpec } from "../families/shared/spec.ts";
 import { forecastPasses, type PassForecast } from "../trace/memory.ts";
-import { tellForecast } from "./forecast.ts";
+import { reportForecast } from "./forecast.ts";
 import { type JudgedPathway, searchPathway } from "./pathway-search.ts";
 import { PathwaySpace } from "./pathway-space.ts";
 import { type ExperimentContext, type ExperimentPoint, planPoints } from "./plan.ts";
@@ -74,7 +74,7 @@ async function runSearch(
     budgetBytes,
   );
   const bytes = memory.forecastBytes;
-  await tellForecast(model, { multiplyAdds, bytes, budgetBytes, bound: "at most about" }, sink);
+  await reportForecast(model, { multiplyAdds, bytes, budgetBytes, bound: "at most about" }, sink);
   const recorded = {
     kind: request.kind,
     recipe: { keepShare, maxCandidates, randomSeed },

@@ -34,7 +34,7 @@ export function forecastRun(
 }
 
 /** What is about to be spent. */
-export interface Spending {
+export interface CostEstimate {
   readonly multiplyAdds: number;
   /** The process's anonymous memory. */
   readonly bytes: number;
@@ -45,9 +45,9 @@ export interface Spending {
 }
 
 /** Says what is about to be spent, when it is much, or more memory than the budget allows. */
-export async function tellForecast(
+export async function reportForecast(
   model: OpenModel,
-  { multiplyAdds, bytes, budgetBytes, bound = "about" }: Spending,
+  { multiplyAdds, bytes, budgetBytes, bound = "about" }: CostEstimate,
   sink: EventSink,
 ): Promise<void> {
   const over = bytes > budgetBytes;

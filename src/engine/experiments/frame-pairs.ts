@@ -18,7 +18,7 @@ export function planFramePairs(
       window: layerSpans(layers),
       branch: {
         interventions: [
-          { kind: "block" as const, edges: { kind: "product" as const, queries, keys }, layers },
+          { kind: "knockout" as const, edges: { kind: "product" as const, queries, keys }, layers },
         ],
       },
       detail: { from, to },

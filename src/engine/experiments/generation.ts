@@ -4,7 +4,7 @@ import type { Intervention } from "../trace/interventions.ts";
 import { forecastPasses, promptCacheBytes } from "../trace/memory.ts";
 import { type PlannedBranch, planBranches } from "../trace/plan.ts";
 import { crossFrameEdges, edgesBetween } from "./edges.ts";
-import { tellForecast } from "./forecast.ts";
+import { reportForecast } from "./forecast.ts";
 import { pathwayCuts } from "./pathway-space.ts";
 import { type ExperimentContext, layersIn } from "./plan.ts";
 import type { RunAlone, RunParts } from "./run.ts";
@@ -46,7 +46,7 @@ async function runGeneration(
   const budgetBytes = settings.memoryBudgetBytes;
   const { memory, multiplyAdds } = forecastPasses(decoder, prompt.length, planned, budgetBytes);
   const bytes = memory.forecastBytes + promptCacheBytes(decoder, prompt.length, planned);
-  await tellForecast(model, { multiplyAdds, bytes, budgetBytes }, sink);
+  await reportForecast(model, { multiplyAdds, bytes, budgetBytes }, sink);
   const { maxTokens, cuts } = request;
   sink({
     type: "experiment.started",
@@ -97,5 +97,5 @@ function interventionsOf(cut: GenerationCut, context: ExperimentContext): Interv
     cut.from === CROSS_FRAME && cut.to === CROSS_FRAME
       ? crossFrameEdges(context)
       : [edgesBetween(context, cut.from, cut.to)];
-  return edges.map((set) => ({ kind: "block", edges: set, layers }));
+  return edges.map((set) => ({ kind: "knockout", edges: set, layers }));
 }

@@ -15,7 +15,7 @@ export function planHeads(request: RequestOf<"heads">, context: ExperimentContex
       series: `${from} -/-> ${to}, head ${head + 1}`,
       layer,
       window: layerSpans(layers),
-      branch: { interventions: [{ kind: "block" as const, edges, layers, heads: [head] }] },
+      branch: { interventions: [{ kind: "knockout" as const, edges, layers, heads: [head] }] },
       detail: { head },
     }));
   });

@@ -28,7 +28,7 @@ export interface LensRequest extends LensOptions {
 }
 
 /** What each layer of a run is asked. */
-export interface LayerObserver {
+export interface LayerReadRequest {
   /** Video positions whose lens is read at every layer; absent: none. */
   readonly lens?: LensRequest | undefined;
   readonly attentionRows?: Int32Array | undefined;
@@ -36,7 +36,7 @@ export interface LayerObserver {
 }
 
 /** What each layer of the clean run is asked. */
-export interface CleanObserver extends LayerObserver {
+export interface CleanReadRequest extends LayerReadRequest {
   readonly mass?: { readonly request: MassRequest; readonly groups: readonly string[] } | undefined;
 }
 
@@ -75,7 +75,7 @@ export class LayerReader {
   }
 
   /** Answer by layer, normed and raw; lens and attention rows as asked for. */
-  async read(observer: LayerObserver, state: ObservedLayer): Promise<LayerReading> {
+  async read(observer: LayerReadRequest, state: ObservedLayer): Promise<LayerReading> {
     const { options, tokenText, length } = this.#prompt;
     const width = this.#model.spec.decoder.hiddenSize;
     const isLast = state.layer === this.#model.layers.length - 1;

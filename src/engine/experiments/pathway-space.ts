@@ -60,7 +60,7 @@ export class PathwaySpace {
     }
     return this.#families.flatMap(({ edges, isCut }) => {
       const layers = new Set(this.#layers().filter((layer) => isCut(kept, layer)));
-      return layers.size === 0 ? [] : [{ kind: "block" as const, edges, layers }];
+      return layers.size === 0 ? [] : [{ kind: "knockout" as const, edges, layers }];
     });
   }
 
@@ -151,7 +151,7 @@ function randomControl(
     }
     const listed = new Map([...rows].map(([query, keys]) => [query, Int32Array.from(keys)]));
     interventions.push({
-      kind: "block",
+      kind: "knockout",
       edges: { kind: "listed", rows: listed },
       layers: new Set([layer]),
     });

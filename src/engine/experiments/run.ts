@@ -9,11 +9,11 @@ import type { LayerState } from "../trace/pass-request.ts";
 import type { PlannedBranch } from "../trace/plan.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
 import { compareToClean, type LastReading } from "./figures.ts";
-import { forecastRun, tellForecast } from "./forecast.ts";
+import { forecastRun, reportForecast } from "./forecast.ts";
 import {
-  type CleanObserver,
-  type LayerObserver,
+  type CleanReadRequest,
   LayerReader,
+  type LayerReadRequest,
   massReading,
   type ReadPrompt,
   TOP_K,
@@ -29,7 +29,7 @@ export interface PreparedPrompt extends ReadPrompt {
   /** Token of the right answer; absent when unknown, or open-ended. */
   readonly truthId: number | undefined;
   /** What reading a branch's layers means for this prompt. */
-  observer(observe: Observations): CleanObserver;
+  observer(observe: Observations): CleanReadRequest;
 }
 
 /** An experiment under the id that its events carry. */
@@ -77,7 +77,7 @@ interface CleanAnswer extends LastReading {
 export async function runExperiments(
   model: OpenModel,
   prompt: PreparedPrompt,
-  observer: CleanObserver | undefined,
+  observer: CleanReadRequest | undefined,
   experiments: readonly PlannedExperiment[],
   settings: PassSettings,
   sink: EventSink,
@@ -96,7 +96,7 @@ interface Queued {
 class Runner {
   readonly #model: OpenModel;
   readonly #prompt: PreparedPrompt;
-  readonly #observer: CleanObserver | undefined;
+  readonly #observer: CleanReadRequest | undefined;
   readonly #settings: PassSettings;
   readonly #sink: EventSink;
   readonly #reader: LayerReader;
@@ -105,7 +105,7 @@ class Runner {
   constructor(
     model: OpenModel,
     prompt: PreparedPrompt,
-    observer: CleanObserver | undefined,
+    observer: CleanReadRequest | undefined,
     settings: PassSettings,
     sink: EventSink,
   ) {
@@ -128,7 +128,7 @@ class Runner {
     const lensRows = this.#observed ? undefined : (this.#observer?.lens?.positions.length ?? 0);
     const { cleanFirst, multiplyAdds } = forecastRun(decoder, passes, lensRows);
     const bytes = memory.forecastBytes;
-    await tellForecast(this.#model, { multiplyAdds, bytes, budgetBytes }, this.#sink);
+    await reportForecast(this.#model, { multiplyAdds, bytes, budgetBytes }, this.#sink);
     if (cleanFirst) await this.#pass([], "decoder");
     if (memory.groups.length > 1) {
       this.#sink({
@@ -195,7 +195,7 @@ class Runner {
     const planned = members.map((member) => member.planned);
     const tell = this.#progress(phase, passWork(decoder, this.#prompt.length, planned));
     tell(0, 0);
-    const watched = new Map<number, LayerObserver>();
+    const watched = new Map<number, LayerReadRequest>();
     members.forEach(({ point }, b) => {
       if (point.observe !== undefined) watched.set(b, this.#prompt.observer(point.observe));
     });
@@ -227,7 +227,7 @@ class Runner {
     );
   }
 
-  async #tellClean(observer: CleanObserver, state: LayerState): Promise<void> {
+  async #tellClean(observer: CleanReadRequest, state: LayerState): Promise<void> {
     const width = this.#model.spec.decoder.hiddenSize;
     const reading = await this.#reader.read(observer, {
       layer: state.layer,
@@ -247,7 +247,7 @@ class Runner {
   async #tellBranch(
     members: readonly Queued[],
     b: number,
-    observer: LayerObserver,
+    observer: LayerReadRequest,
     state: LayerState,
   ): Promise<void> {
     const member = members[b];

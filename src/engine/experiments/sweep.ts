@@ -27,7 +27,7 @@ export function sweepPoints(
   return centres.map((layer) => {
     const layers = windowLayers(style, layer, window, context.layers);
     const interventions: Intervention[] = edges.map((set) => ({
-      kind: "block",
+      kind: "knockout",
       edges: set,
       layers,
     }));

@@ -34,7 +34,7 @@ export function planWhatIf(
     branch: {
       interventions: [
         {
-          kind: "block",
+          kind: "knockout",
           edges: {
             kind: "product",
             keys: positions(from, "source"),

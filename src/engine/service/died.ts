@@ -35,7 +35,7 @@ const NO_MEMORY = 0xc0000017;
 /** What happened to the engine's process, in one message that says what to do. */
 export function describeEnd({ code, signal, lastLines }: ProcessEnd): string {
   const how = signal === null ? `exit code ${shown(code)}` : signal;
-  const printed = lastLines.length === 0 ? "" : `\nIts last words:\n${lastLines.join("\n")}`;
+  const printed = lastLines.length === 0 ? "" : `\nLast output:\n${lastLines.join("\n")}`;
   return `The engine's process ended unexpectedly (${how}). ${advice({ code, signal, lastLines })} What was found so far is kept.${printed}`;
 }
 

@@ -45,7 +45,7 @@ export interface BranchRows {
 
 /** Group mass asked of the clean attention. */
 export interface MassRequest {
-  /** [S, K] column-major membership: 1 where position s is in key group k. */
+  /** [S, K], row-major: membership: 1 where position s is in key group k. */
   readonly keyGroups: Float32Array;
   readonly keyGroupCount: number;
   /** [Q, S]: 1 / group size where position s is in query group q. */

@@ -16,8 +16,8 @@ export type EdgeSet =
     };
 
 /** Attention knockout: the edges get the lowest finite score before the softmax. */
-export interface Block {
-  readonly kind: "block";
+export interface Knockout {
+  readonly kind: "knockout";
   readonly edges: EdgeSet;
   readonly layers: ReadonlySet<number>;
   /** Query heads the cut is made in; absent: all. */
@@ -37,14 +37,14 @@ export interface Patch {
   readonly values: Float32Array;
 }
 
-export type Intervention = Block | Patch;
+export type Intervention = Knockout | Patch;
 
 /** A counterfactual run: the clean run with its interventions in force. */
 export interface Branch {
   readonly interventions: readonly Intervention[];
 }
 
-/** Adds a value to the bias of every blocked key of one query: `mark(key position)`. */
+/** Calls `mark` with the position of each key that one query may not read. */
 export function forEachBlockedKey(
   edges: EdgeSet,
   query: number,

@@ -1,4 +1,4 @@
-import { type Block, type Branch, cutQueries, type Patch } from "./interventions.ts";
+import { type Branch, cutQueries, type Knockout, type Patch } from "./interventions.ts";
 
 /** Sorted positions; equal sets are one object within a plan, so they are compared by identity. */
 export interface PositionSet {
@@ -9,7 +9,7 @@ export interface PositionSet {
 /** The cuts in force at a layer; equal combinations are one object within a plan. */
 export interface ActiveBlocks {
   readonly id: number;
-  readonly blocks: readonly Block[];
+  readonly blocks: readonly Knockout[];
   /** Whether some cut is made in some heads only. */
   readonly byHead: boolean;
 }
@@ -115,7 +115,7 @@ class Planner {
   }
 
   plan(branch: Branch, readAtEnd: readonly number[] | undefined): PlannedBranch {
-    const blocks = branch.interventions.filter((item) => item.kind === "block");
+    const blocks = branch.interventions.filter((item) => item.kind === "knockout");
     const patches = branch.interventions.filter((item) => item.kind === "patch");
     const inputPatches = patches.filter(({ layer }) => layer === -1);
     let before = this.#set(inputPatches.flatMap(({ positions }) => Array.from(positions)));
@@ -170,7 +170,7 @@ class Planner {
     return set;
   }
 
-  #combine(blocks: readonly Block[]): ActiveBlocks {
+  #combine(blocks: readonly Knockout[]): ActiveBlocks {
     const key = blocks
       .map(({ edges, heads }) => `${this.#edgeId(edges)}:${heads?.join() ?? "*"}`)
       .join(";");

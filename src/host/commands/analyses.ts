@@ -23,7 +23,7 @@ const LONG_SECONDS = 120;
 const FORECAST_MS = 3_000;
 
 /** A question about a clip, ready to be analyzed. */
-export interface Subject {
+export interface AnalysisSubject {
   /** A video file or a folder of images; absolute. */
   readonly clip: string;
   readonly prompt: PromptItem;
@@ -33,7 +33,7 @@ export interface Subject {
 /** Starts runs: file, panel, forecast, queue. Remembers the last question of each clip. */
 export class Analyses {
   readonly #asked = new Map<string, PromptItem>();
-  #last: Subject | undefined;
+  #last: AnalysisSubject | undefined;
 
   constructor(
     private readonly parts: {
@@ -54,7 +54,7 @@ export class Analyses {
   }
 
   /** What was asked last, of any clip. */
-  get last(): Subject | undefined {
+  get last(): AnalysisSubject | undefined {
     return this.#last;
   }
 
@@ -69,7 +69,7 @@ export class Analyses {
    * @param timeline of a command that was not waiting for the user since it came.
    */
   async start(
-    subject: Subject,
+    subject: AnalysisSubject,
     experiments: readonly ExperimentRequest[],
     view?: PanelView,
     timeline = new Timeline(),

@@ -13,7 +13,7 @@ import type { RunSession } from "../runs/session.ts";
 import { Timeline } from "../runs/timeline.ts";
 import { readSettings } from "../settings.ts";
 import { ask, pick } from "../window.ts";
-import type { Analyses, Subject } from "./analyses.ts";
+import type { Analyses, AnalysisSubject } from "./analyses.ts";
 import { askQuestion } from "./ask.ts";
 import { activeTabFile, clipFor } from "./clip.ts";
 import { askParameters } from "./parameters.ts";
@@ -91,7 +91,7 @@ export class AnalysisCommands {
   }
 
   /** What a CodeLens above a question does: no further questions, the paper's parameters. */
-  async question(subject: Subject, action: LensAction): Promise<void> {
+  async question(subject: AnalysisSubject, action: LensAction): Promise<void> {
     if (action === "analyze") return this.#start(subject);
     const { window } = readSettings(vscode.Uri.file(subject.clip));
     if (action === "knockout") {
@@ -119,14 +119,14 @@ export class AnalysisCommands {
     await this.parts.experimenter.submit(session, { kind: "experiment", request });
   }
 
-  #start(subject: Subject, timeline?: Timeline): Promise<void> {
+  #start(subject: AnalysisSubject, timeline?: Timeline): Promise<void> {
     const { window } = readSettings(vscode.Uri.file(subject.clip));
     const sweep = [paperSweep(subject.prompt, window)];
     return this.parts.analyses.start(subject, sweep, undefined, timeline);
   }
 
   /** A clip with a question: of its prompt file, else the one asked last, else a new one. */
-  async #subjectOf(clicked: unknown): Promise<Subject | undefined> {
+  async #subjectOf(clicked: unknown): Promise<AnalysisSubject | undefined> {
     const front = clicked instanceof vscode.Uri ? clicked : activeTabFile();
     const stated = front === undefined ? [] : await this.parts.questions.inFile(front);
     const first = stated[0];
@@ -148,7 +148,9 @@ export class AnalysisCommands {
   }
 }
 
-async function pickQuestion(subjects: readonly Subject[]): Promise<Subject | undefined> {
+async function pickQuestion(
+  subjects: readonly AnalysisSubject[],
+): Promise<AnalysisSubject | undefined> {
   const items = subjects.map((subject) => ({
     label: subject.prompt.question,
     description: subject.prompt.id ?? "",

@@ -11,7 +11,7 @@ import { locateVideo } from "../prompts/locate.ts";
 import type { QuestionSource } from "../prompts/questions.ts";
 import type { RunLibrary } from "../runs/library.ts";
 import { showError } from "../window.ts";
-import type { Analyses, Subject } from "./analyses.ts";
+import type { Analyses, AnalysisSubject } from "./analyses.ts";
 import type { AnalysisCommands, LensAction } from "./analysis-commands.ts";
 import type { ModelDownloads } from "./download-model.ts";
 import { selectModel, useModel } from "./model-commands.ts";
@@ -45,7 +45,7 @@ export function registerCommands(parts: CommandParts): vscode.Disposable {
     counterfactual: (clicked) => analysis.counterfactual(clicked),
     analyzeSample: () => analyzeSample(parts),
     analyzeQuestion: (subject, action) =>
-      analysis.question(subject as Subject, action as LensAction),
+      analysis.question(subject as AnalysisSubject, action as LensAction),
     locateVideo: (file, range) => locateVideo(file as vscode.Uri, range as vscode.Range),
     createPromptFile: () => createPromptFile(parts.analyses.last),
     selectModel: () => selectModel(models),

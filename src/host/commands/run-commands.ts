@@ -100,7 +100,11 @@ export class RunCommands {
     const formats = [
       { label: "Web page", description: "the whole panel in one HTML file", format: "html" },
       { label: "JSON", description: "all events as one document", format: "json" },
-      { label: "Records", description: "the reference implementation's layout", format: "records" },
+      {
+        label: "Records",
+        description: "answer by layer and knockout as flat records, JSON",
+        format: "records",
+      },
     ] as const;
     const picked = await pick(formats, { title: `Export ${session.title}` });
     if (picked === undefined) return;

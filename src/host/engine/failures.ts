@@ -5,7 +5,7 @@ import type { Experimenter, TaskFailure } from "./experimenter.ts";
 const RESTART = "Restart";
 const SHOW_LOG = "Show Log";
 
-/** A dead engine's last words go to the log; the message itself is one line. */
+/** A dead engine's last output go to the log; the message itself is one line. */
 function firstLine(message: string): string {
   return message.split("\n", 1)[0] ?? message;
 }

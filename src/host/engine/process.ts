@@ -10,7 +10,7 @@ import { readSettings } from "../settings.ts";
 import type { EngineLink } from "./link.ts";
 
 /** The window's engine process: started by the first task, configured by the settings, logged. */
-export class EngineProcess implements EngineLink, vscode.Disposable {
+export class WindowEngine implements EngineLink, vscode.Disposable {
   readonly #client: EngineClient;
   readonly #disposables: vscode.Disposable[] = [];
 

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { PROMPT_FILE_ENDINGS } from "../../prompts/names.ts";
 import { VIDEO_EXTENSIONS } from "../ids.ts";
 import type { Models } from "../models/models.ts";
-import type { EngineProcess } from "./process.ts";
+import type { WindowEngine } from "./process.ts";
 
 /** A window that has just opened is busy with itself. */
 const QUIET_MS = 1_000;
@@ -19,7 +19,7 @@ const PATTERN = `**/*{${ENDINGS.join(",")}}`;
  * with a video or a prompt file in it, while no other model is chosen and memory is free.
  */
 export function warmStart(
-  engine: EngineProcess,
+  engine: WindowEngine,
   models: Models,
   log: vscode.LogOutputChannel,
 ): vscode.Disposable {

@@ -1,7 +1,7 @@
 import { basename, dirname, extname, join } from "node:path";
 import * as vscode from "vscode";
 import { writePromptFile } from "../../prompts/write.ts";
-import type { Subject } from "../commands/analyses.ts";
+import type { AnalysisSubject } from "../commands/analyses.ts";
 
 /**
  * Writes the question that was asked last into a new prompt file, beside its clip by default, and
@@ -9,7 +9,7 @@ import type { Subject } from "../commands/analyses.ts";
  *
  * @throws Error when nothing was asked yet; InputError when the file exists or cannot be written.
  */
-export async function createPromptFile(subject: Subject | undefined): Promise<void> {
+export async function createPromptFile(subject: AnalysisSubject | undefined): Promise<void> {
   if (subject === undefined) throw new Error("no question was asked yet in this window");
   const { clip, prompt } = subject;
   const name = `${basename(clip, extname(clip))}.vqa.yaml`;

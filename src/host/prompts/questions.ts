@@ -2,12 +2,12 @@ import * as vscode from "vscode";
 import type { LoadedQuestion } from "../../prompts/files.ts";
 import { PROMPT_FILE_ENDINGS } from "../../prompts/names.ts";
 import { questionsAbout } from "../../prompts/select.ts";
-import type { Subject } from "../commands/analyses.ts";
+import type { AnalysisSubject } from "../commands/analyses.ts";
 import type { Reader } from "../reader/reader.ts";
 
 /** A question in a prompt file, where it stands there, and whether its clip is on the disk. */
 export interface StatedQuestion {
-  readonly subject: Subject;
+  readonly subject: AnalysisSubject;
   readonly line: number;
   readonly videoFound: boolean;
 }
@@ -22,14 +22,14 @@ export class QuestionSource {
   constructor(private readonly reader: Reader) {}
 
   /** The questions of a prompt file that could be analyzed; none when the file is something else. */
-  async inFile(uri: vscode.Uri): Promise<Subject[]> {
+  async inFile(uri: vscode.Uri): Promise<AnalysisSubject[]> {
     if (uri.scheme !== "file" || !isPromptFile(uri.fsPath)) return [];
     const questions = await this.#questionsIn(uri.fsPath);
     return questions.filter(({ videoFound }) => videoFound).map(subjectOf);
   }
 
   /** Questions about a clip in the prompt file beside it. */
-  async besideClip(clip: string): Promise<Subject[]> {
+  async besideClip(clip: string): Promise<AnalysisSubject[]> {
     const file = await this.reader.ask("promptFileBeside", clip, { clip });
     if (file === undefined) return [];
     const questions = await this.#questionsIn(file);
@@ -53,7 +53,7 @@ function textInEditor(path: string): string | undefined {
 }
 
 /** A question as the analysis commands take it. */
-export function subjectOf({ item, videoPath }: LoadedQuestion): Subject {
+export function subjectOf({ item, videoPath }: LoadedQuestion): AnalysisSubject {
   const { video: _, ...prompt } = item;
   return { clip: videoPath, prompt };
 }

@@ -260,7 +260,7 @@ export interface NativeModelSpec extends CommonSpec {
    * Whether tokens that show what the frame before showed are left out, where config.json says it;
    * else the processor's file says.
    */
-  readonly compresses?: boolean | undefined;
+  readonly useTokenCompression?: boolean | undefined;
 }
 
 /** A model as the engine needs it: sizes, and where each weight lies. No file is read for it again. */

@@ -76,7 +76,7 @@ export function readVideoLlama3(
     prompt: published ? publishedPrompt(config) : libraryPrompt(config),
     endTokenIds: readEndTokens(config, 151_645, settings),
     decoder,
-    compresses: published ? config.flag("use_token_compression", true) : undefined,
+    useTokenCompression: published ? config.flag("use_token_compression", true) : undefined,
   };
 }
 
