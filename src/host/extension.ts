@@ -7,8 +7,8 @@ import { RunCommands } from "./commands/run-commands.ts";
 import { Consent } from "./engine/consent.ts";
 import { Experimenter } from "./engine/experimenter.ts";
 import { tellFailure } from "./engine/failures.ts";
-import { WindowEngine } from "./engine/process.ts";
 import { warmStart } from "./engine/warm-start.ts";
+import { openWindowEngine } from "./engine/window-engine.ts";
 import { VIEWS } from "./ids.ts";
 import { Models } from "./models/models.ts";
 import { ComparePanels } from "./panel/compare-panels.ts";
@@ -36,7 +36,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const sessions = new Sessions(reader);
   const library = new RunLibrary(storage, reader);
   const questions = new QuestionSource(reader);
-  const engine = new WindowEngine(log, context.globalStorageUri);
+  const windowEngine = openWindowEngine(log, context.globalStorageUri);
+  const { engine } = windowEngine;
 
   const experimenter: Experimenter = new Experimenter(engine, {
     openLog: openRunLog,
@@ -73,7 +74,7 @@ export function activate(context: vscode.ExtensionContext): void {
     reader,
     models,
     library,
-    engine,
+    windowEngine,
     panels.register(),
     comparisons.register(),
     watchImageFolders(),

@@ -93,6 +93,34 @@ interface Queued {
   readonly planned: PlannedBranch;
 }
 
+/** Which experiments have begun and ended, told as events. */
+class ExperimentBook {
+  readonly #sink: EventSink;
+  readonly #started = performance.now();
+  /** Points that are still to come, by experiment. */
+  readonly #left: Map<string, number>;
+
+  /** Tells that all of them begin. */
+  constructor(experiments: readonly PlannedExperiment[], sink: EventSink) {
+    this.#sink = sink;
+    this.#left = new Map(experiments.map(({ id, plan }) => [id, plan.points.length]));
+    for (const { id, plan } of experiments) {
+      for (const message of plan.notices) sink({ type: "notice", level: "warning", message });
+      const branches = plan.points.length;
+      sink({ type: "experiment.started", experiment: id, ...plan.recorded, branches });
+    }
+  }
+
+  /** One point of an experiment was told; after its last one, the experiment's end is. */
+  completed(experiment: string): void {
+    const left = (this.#left.get(experiment) ?? 0) - 1;
+    this.#left.set(experiment, left);
+    if (left > 0) return;
+    const seconds = (performance.now() - this.#started) / 1000;
+    this.#sink({ type: "experiment.finished", experiment, seconds });
+  }
+}
+
 class Runner {
   readonly #model: OpenModel;
   readonly #prompt: PreparedPrompt;
@@ -120,15 +148,7 @@ class Runner {
 
   async run(experiments: readonly PlannedExperiment[]): Promise<void> {
     const queue = this.#queue(experiments);
-    const { decoder } = this.#model.spec;
-    const planned = queue.map((queued) => queued.planned);
-    const budgetBytes = this.#settings.memoryBudgetBytes;
-    const passes = forecastPasses(decoder, this.#prompt.length, planned, budgetBytes);
-    const { memory } = passes;
-    const lensRows = this.#observed ? undefined : (this.#observer?.lens?.positions.length ?? 0);
-    const { cleanFirst, multiplyAdds } = forecastRun(decoder, passes, lensRows);
-    const bytes = memory.forecastBytes;
-    await reportForecast(this.#model, { multiplyAdds, bytes, budgetBytes }, this.#sink);
+    const { memory, cleanFirst } = await this.#forecast(queue);
     if (cleanFirst) await this.#pass([], "decoder");
     if (memory.groups.length > 1) {
       this.#sink({
@@ -139,34 +159,26 @@ class Runner {
           `they run in ${memory.groups.length} passes`,
       });
     }
-    const started = performance.now();
-    for (const experiment of experiments) {
-      for (const message of experiment.plan.notices) {
-        this.#sink({ type: "notice", level: "warning", message });
-      }
-      this.#sink({
-        type: "experiment.started",
-        experiment: experiment.id,
-        ...experiment.plan.recorded,
-        branches: experiment.plan.points.length,
-      });
-    }
-    const left = new Map(experiments.map(({ id, plan }) => [id, plan.points.length]));
+    const book = new ExperimentBook(experiments, this.#sink);
     for (const group of memory.groups) {
       if (group.length === 0 && this.#observed) continue;
       const members = group.flatMap((index) => queue[index] ?? []);
       await this.#pass(members, members.length > 0 ? "experiment" : "decoder", memory.maxRows);
-      for (const { experiment } of members) {
-        const remaining = (left.get(experiment.id) ?? 0) - 1;
-        left.set(experiment.id, remaining);
-        if (remaining > 0) continue;
-        this.#sink({
-          type: "experiment.finished",
-          experiment: experiment.id,
-          seconds: (performance.now() - started) / 1000,
-        });
-      }
+      for (const { experiment } of members) book.completed(experiment.id);
     }
+  }
+
+  /** Plans the passes within the memory budget, and says what they will need when it is much. */
+  async #forecast(queue: readonly Queued[]) {
+    const { decoder } = this.#model.spec;
+    const { memoryBudgetBytes: budgetBytes } = this.#settings;
+    const planned = queue.map((queued) => queued.planned);
+    const passes = forecastPasses(decoder, this.#prompt.length, planned, budgetBytes);
+    const lensRows = this.#observed ? undefined : (this.#observer?.lens?.positions.length ?? 0);
+    const { cleanFirst, multiplyAdds } = forecastRun(decoder, passes, lensRows);
+    const bytes = passes.memory.forecastBytes;
+    await reportForecast(this.#model, { multiplyAdds, bytes, budgetBytes }, this.#sink);
+    return { memory: passes.memory, cleanFirst };
   }
 
   #queue(experiments: readonly PlannedExperiment[]): Queued[] {

@@ -1,9 +1,9 @@
 import { freemem } from "node:os";
 import * as vscode from "vscode";
+import type { EngineClient } from "../../engine/service/client.ts";
 import { PROMPT_FILE_ENDINGS } from "../../prompts/names.ts";
 import { VIDEO_EXTENSIONS } from "../ids.ts";
 import type { Models } from "../models/models.ts";
-import type { WindowEngine } from "./process.ts";
 
 /** A window that has just opened is busy with itself. */
 const QUIET_MS = 1_000;
@@ -19,7 +19,7 @@ const PATTERN = `**/*{${ENDINGS.join(",")}}`;
  * with a video or a prompt file in it, while no other model is chosen and memory is free.
  */
 export function warmStart(
-  engine: WindowEngine,
+  engine: Pick<EngineClient, "warm">,
   models: Models,
   log: vscode.LogOutputChannel,
 ): vscode.Disposable {
