@@ -41,7 +41,13 @@ const BUNDLES = [
   { ...NODE_BUNDLE, entryPoints: { extension: "src/host/extension.ts" } },
   { ...NODE_BUNDLE, entryPoints: { engine: "src/engine/service/main.ts" } },
   { ...NODE_BUNDLE, entryPoints: { reader: "src/host/reader/main.ts" } },
-  { ...NODE_BUNDLE, entryPoints: { cli: "src/cli/main.ts" } },
+  // What one command alone needs (the proxy's agent) is a file of its own.
+  {
+    ...NODE_BUNDLE,
+    splitting: true,
+    chunkNames: "cli-[hash]",
+    entryPoints: { cli: "src/cli/main.ts" },
+  },
   {
     ...COMMON,
     platform: "browser",

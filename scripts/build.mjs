@@ -7,7 +7,7 @@ import { isMain } from "./is-main.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SOURCES = ["src", "webview", "esbuild.mjs", "package.json"];
-const OUTPUTS = ["extension.js", "engine.js", "cli.js", "webview.js", "webview.css"];
+const OUTPUTS = ["extension.js", "engine.js", "reader.js", "cli.js", "webview.js", "webview.css"];
 
 /** Time of the newest change in a file or a folder, in milliseconds. */
 function newest(path) {
