@@ -1,3 +1,4 @@
+import { USUAL_STYLE } from "../src/runs/sweeps.ts";
 import type { ExperimentState, SeriesState, Store } from "./store.ts";
 
 /** Lanes of the flow map, top to bottom: where information sits. */
@@ -124,11 +125,23 @@ export interface Flow {
 const MAIN_TARGETS = new Set(["cross-frame", "vql-to-ql"]);
 
 /**
- * Stages of the run's last knockout experiment; null when it has none. With `mainOnly` the series of
- * the other targets are left out, if there are any of the main ones.
+ * The sweep that the picture is of: the last complete one with windows around the centre (under another
+ * style a change at a centre says nothing of that layer), or, until there is one, the last that is
+ * under way.
+ */
+function sweepOf(store: Store): ExperimentState | undefined {
+  const sweeps = [...store.experiments.values()].filter(
+    (e) => e.kind === "knockout" && e.recipe.style === USUAL_STYLE,
+  );
+  return sweeps.findLast(({ seconds }) => seconds !== null) ?? sweeps.at(-1);
+}
+
+/**
+ * Stages of the run's knockout sweep; null when it has none. With `mainOnly` the series of the other
+ * targets are left out, if there are any of the main ones.
  */
 export function flowOf(store: Store, mainOnly: boolean): Flow | null {
-  const experiment = [...store.experiments.values()].filter((e) => e.kind === "knockout").at(-1);
+  const experiment = sweepOf(store);
   if (experiment === undefined) return null;
   const stages: FlowStage[] = [];
   const families: FlowFamily[] = [];

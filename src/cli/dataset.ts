@@ -8,12 +8,13 @@ import type { ExperimentRequest } from "../protocol/experiments/schemas.ts";
 import { KNOCKOUT_TARGETS } from "../protocol/vocabulary.ts";
 import { RUN_FILE_SUFFIX } from "../runs/file.ts";
 import { fileNamePart } from "../runs/names.ts";
-import { SAMPLE_MODES } from "../runs/records.ts";
+import { SAMPLE_MODES, sampleKey } from "../runs/records.ts";
 import { type SweepStatistics, sweepStatistics } from "../runs/statistics.ts";
 import { type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Command, Terminal } from "./command.ts";
 import { experimentFlags, requestOf } from "./experiments/flags.ts";
 import { ENGINE_FLAGS, engineSettings, modelFolder } from "./job.ts";
+import { only } from "./layers.ts";
 import { recordRun } from "./record.ts";
 
 /** Questions that name no task are counted under this name. */
@@ -46,7 +47,8 @@ export const dataset: Command = {
     const loaded = await loadPromptFile(path, { needVideos: false, note: terminal.note });
     const questions = chosenQuestions(loaded, args);
     const client = new EngineClient({ settings: engineSettings(args) });
-    const byTask = new Map<string, (readonly RunEvent[])[]>();
+    const byTask = new Map<string, Map<string, readonly RunEvent[]>>();
+    let repeats = 0;
     const failed: FailedQuestion[] = [];
     try {
       for (const [i, question] of questions.entries()) {
@@ -55,7 +57,12 @@ export const dataset: Command = {
         try {
           const events = await runOf(client, question, i, resolve(out), args, terminal);
           const task = item.task ?? NO_TASK;
-          byTask.set(task, [...(byTask.get(task) ?? []), events.filter(isCounted)]);
+          const samples = byTask.get(task) ?? new Map<string, readonly RunEvent[]>();
+          byTask.set(task, samples);
+          // As the export counts: a question that stands twice in the file is one sample.
+          const key = sampleKey(only(events, "run.started"));
+          if (samples.has(key)) repeats++;
+          samples.set(key, events.filter(isCounted));
         } catch (error) {
           // What is wrong with the model would be wrong with every question.
           if (!(error instanceof InputError || error instanceof EngineDiedError)) throw error;
@@ -68,7 +75,13 @@ export const dataset: Command = {
     }
     terminal.status("");
     const samples = SAMPLE_MODES.find((known) => known === args.text("samples")) ?? "correct";
-    const tasks = [...byTask].map(([task, runs]) => ({ task, ...sweepStatistics(runs, samples) }));
+    const tasks = [...byTask].map(([task, runs]) => ({
+      task,
+      ...sweepStatistics([...runs.values()], samples),
+    }));
+    if (repeats > 0) {
+      terminal.note(`${repeats} of ${questions.length} questions repeat another one; counted once`);
+    }
     if (args.flag("json")) terminal.print(JSON.stringify({ samples, tasks, failed }, null, 2));
     else for (const task of tasks) printTask(task, (line) => terminal.print(line));
     if (failed.length > 0) throw new InputError(failureReport(path, failed, questions.length));

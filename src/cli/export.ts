@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileFailure } from "../common/file-failure.ts";
+import { WINDOW_STYLES } from "../protocol/vocabulary.ts";
 import { runToJson } from "../runs/exports.ts";
 import { readRunFile } from "../runs/file.ts";
 import { SAMPLE_MODES } from "../runs/records.ts";
@@ -37,6 +38,16 @@ export const exportRun: Command = {
       oneOf: SAMPLE_MODES,
       help: "samples in the reference layout (correct)",
     },
+    window: {
+      kind: "whole",
+      value: "W",
+      help: "of several sweeps: that with this window, in the reference layout",
+    },
+    style: {
+      kind: "text",
+      oneOf: WINDOW_STYLES,
+      help: "of several sweeps: that of this style, in the reference layout (center)",
+    },
     overwrite: { kind: "flag", help: "replace files that exist" },
   },
   cancelled: "cancelled; nothing was written",
@@ -57,6 +68,8 @@ export const exportRun: Command = {
         dataset: args.text("dataset") ?? "tvbench",
         samples: SAMPLE_MODES.find((known) => known === args.text("samples")) ?? "correct",
         overwrite: args.flag("overwrite"),
+        window: args.number("window"),
+        style: WINDOW_STYLES.find((known) => known === args.text("style")),
         ...(modelName === undefined ? {} : { model: modelName }),
       });
       for (const file of written) terminal.print(file);

@@ -1,12 +1,12 @@
 import type { RunEvent, RunEventOf } from "../protocol/events.ts";
-import { experimentsOf } from "./experiments.ts";
+import { commonSweep, type SweepChoice, sweptTargets } from "./sweeps.ts";
 
 /** Samples that are exported: those the clean run answers rightly, wrongly, or all. */
 export const SAMPLE_MODES = ["correct", "wrong", "all"] as const;
 export type SampleMode = (typeof SAMPLE_MODES)[number];
 
 /** Which records are made of the runs. */
-export interface RecordOptions {
+export interface RecordOptions extends SweepChoice {
   readonly samples: SampleMode;
   /** One knockout target; absent: all of them. */
   readonly target?: string;
@@ -29,19 +29,34 @@ interface Sample {
 /**
  * Attention knockout as the reference's records (METHODS.md, "Interchange"): scores are shares of 1,
  * `relative_diff`, `acc_base` and `acc` are percentages, layers count from 0. The accuracies are over
- * all runs given, as the reference counts them, also when only some are recorded.
+ * all runs given, as the reference counts them, also when only some are recorded. Each target's records
+ * are of one sweep, which all runs hold (`commonSweep`).
  *
  * @param runs the runs of one task, one for each sample; runs without a known right answer are left out.
+ * @throws InputError when the runs' sweeps over a target are not one.
  */
 export function knockoutRecords(
   runs: readonly (readonly RunEvent[])[],
   options: RecordOptions,
 ): ReferenceRecord[] {
-  const made = samplesOf(runs).flatMap((sample) => {
-    const results = knockoutResults(sample.events, options.target);
+  const samples = samplesOf(runs);
+  const swept = [...new Set(samples.flatMap(({ events }) => sweptTargets(events)))];
+  const targets = options.target === undefined ? swept : [options.target];
+  return targets.flatMap((target) => targetRecords(samples, target, options));
+}
+
+function targetRecords(
+  samples: readonly Sample[],
+  target: string | undefined,
+  options: RecordOptions,
+): ReferenceRecord[] {
+  const events = samples.map((sample) => sample.events);
+  const found = commonSweep(events, target, options);
+  const made = samples.flatMap((sample, i) => {
+    const results = found[i] ?? [];
     return results.length > 0 ? [{ sample, results }] : [];
   });
-  const wanted = latestOfEach(made, ({ sample }) => sample);
+  const wanted = latestOfEach(made, ({ sample }) => sample.events);
   const percentOfSamples = 100 / Math.max(1, wanted.length);
   const accuracyBase = wanted.filter(({ sample }) => sample.correct).length * percentOfSamples;
   const accuracy = new Map<string, number>();
@@ -82,7 +97,7 @@ export function answerProbabilityRecords(
   { samples }: Pick<RecordOptions, "samples">,
 ): ReferenceRecord[] {
   const read = samplesOf(runs).filter(({ events }) => layersOf(events).length > 0);
-  return latestOfEach(read, (sample) => sample)
+  return latestOfEach(read, (sample) => sample.events)
     .filter((sample) => isWanted(sample, samples))
     .flatMap((sample) => layersOf(sample.events).flatMap((layer) => optionRecords(sample, layer)));
 }
@@ -138,35 +153,30 @@ function samplesOf(runs: readonly (readonly RunEvent[])[]): Sample[] {
   });
 }
 
-/** Entries of one clip and prompt that was run several times: the last one, in the first one's place. */
-function latestOfEach<T>(entries: readonly T[], sampleOf: (entry: T) => Sample): T[] {
+/**
+ * Entries of one sample that was run several times (one clip, its frames, prompt and id): the last one,
+ * in the first one's place. Tables and exports count samples by it, so that both count the same.
+ */
+export function latestOfEach<T>(
+  entries: readonly T[],
+  eventsOf: (entry: T) => readonly RunEvent[],
+): T[] {
   const latest = new Map<string, T>();
-  for (const entry of entries) {
-    const { video, prompt } = sampleOf(entry).started;
-    const frames = video.frames.map(({ index }) => index);
-    latest.set(JSON.stringify([video.path, frames, prompt.text]), entry);
+  for (const [i, entry] of entries.entries()) {
+    const started = eventsOf(entry).find((event) => event.type === "run.started");
+    latest.set(started === undefined ? String(i) : sampleKey(started), entry);
   }
   return [...latest.values()];
 }
 
-function isWanted({ correct }: Sample, samples: SampleMode): boolean {
-  return samples === "all" || correct === (samples === "correct");
+/** What makes runs runs of one sample. */
+export function sampleKey({ video, prompt }: RunEventOf<"run.started">): string {
+  const frames = video.frames.map(({ index }) => index);
+  return JSON.stringify([video.path, frames, prompt.text, prompt.id ?? null]);
 }
 
-/** Results of a run's complete sweeps; of a sweep made twice the later one. */
-function knockoutResults(
-  events: readonly RunEvent[],
-  target: string | undefined,
-): RunEventOf<"branch.result">[] {
-  const results = new Map<string, RunEventOf<"branch.result">>();
-  for (const experiment of experimentsOf(events)) {
-    if (experiment.kind !== "knockout" || !experiment.complete) continue;
-    for (const result of experiment.results) {
-      if (target !== undefined && result.detail?.target !== target) continue;
-      results.set(JSON.stringify([result.series, result.layer]), result);
-    }
-  }
-  return [...results.values()];
+function isWanted({ correct }: Sample, samples: SampleMode): boolean {
+  return samples === "all" || correct === (samples === "correct");
 }
 
 /** A token's text as the reference decodes it: without the space that begins a word. */

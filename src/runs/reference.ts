@@ -11,6 +11,7 @@ import {
   type ReferenceRecord,
   type SampleMode,
 } from "./records.ts";
+import type { SweepChoice } from "./sweeps.ts";
 
 /** The reference's name for layer-wise answer probability, where a target's name stands. */
 export const ANSWER_PROBABILITY = "gen-prob-true-false-opt";
@@ -61,7 +62,7 @@ const BENCHMARK_TASKS: Readonly<Record<string, readonly string[]>> = {
 /** Name of the file for questions that name no task. */
 const NO_TASK = "No Task";
 
-export interface ReferenceExport {
+export interface ReferenceExport extends SweepChoice {
   readonly dataset: string;
   /** Absent: every target that the runs hold results of. */
   readonly targets?: readonly ReferenceTarget[];
@@ -91,7 +92,7 @@ export async function exportReference(
   const tasks = groupByTask(runs, options.dataset);
   const files = (options.targets ?? REFERENCE_TARGETS).flatMap((target) =>
     tasks.flatMap(({ name, runs: members }) => {
-      const records = recordsOf(members, target, options.samples);
+      const records = recordsOf(members, target, options);
       if (records.length === 0) return [];
       const inside = join(folderName(options.dataset), target, folderName(model), "jsons");
       return [{ path: join(folder, inside, `${name}.json`), records }];
@@ -114,11 +115,11 @@ export async function exportReference(
 function recordsOf(
   runs: readonly (readonly RunEvent[])[],
   target: ReferenceTarget,
-  samples: SampleMode,
+  { samples, window, style }: ReferenceExport,
 ): ReferenceRecord[] {
   return target === ANSWER_PROBABILITY
     ? answerProbabilityRecords(runs, { samples })
-    : knockoutRecords(runs, { samples, target });
+    : knockoutRecords(runs, { samples, target, window, style });
 }
 
 async function write(path: string, records: readonly ReferenceRecord[]): Promise<void> {

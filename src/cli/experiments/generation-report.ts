@@ -12,10 +12,11 @@ export function generatedAnswers(events: readonly RunEvent[]): GeneratedAnswer[]
   const answers = new Map<string, GeneratedAnswer>();
   for (const event of events) {
     if (event.type !== "generation.token") continue;
-    const { series, token, text } = event;
-    const before = answers.get(series)?.tokens ?? [];
+    const { experiment, series, token, text } = event;
+    const key = JSON.stringify([experiment, series]);
+    const before = answers.get(key)?.tokens ?? [];
     const tokens = [...before, { token: token.token, probability: token.probability }];
-    answers.set(series, { series, text, tokens });
+    answers.set(key, { series, text, tokens });
   }
   return [...answers.values()];
 }

@@ -55,7 +55,8 @@ async function runGeneration(
     recipe: { maxTokens, cuts },
     branches: 0,
   });
-  const answers = new Map<string, number[]>();
+  const series = seriesNames(request.cuts);
+  const answers = new Map<number | undefined, number[]>();
   await generate(
     model,
     prompt.embeddings,
@@ -68,14 +69,12 @@ async function runGeneration(
       progress: (done, total) => sink({ type: "progress", phase: "generation", done, total }),
     },
     ({ branch, step, id: token, probability }) => {
-      const series =
-        branch === undefined ? CLEAN_SERIES : (request.cuts[branch]?.name ?? String(branch));
-      const ids = [...(answers.get(series) ?? []), token];
-      answers.set(series, ids);
+      const ids = [...(answers.get(branch) ?? []), token];
+      answers.set(branch, ids);
       sink({
         type: "generation.token",
         experiment: id,
-        series,
+        series: branch === undefined ? CLEAN_SERIES : (series[branch] ?? String(branch)),
         step,
         token: { id: token, token: prompt.tokenText(token), probability },
         text: decode(ids),
@@ -87,6 +86,24 @@ async function runGeneration(
     type: "experiment.finished",
     experiment: id,
     seconds: (performance.now() - started) / 1000,
+  });
+}
+
+/**
+ * The series of cuts, one for each: their names, with the layers where cuts share a name, and with a
+ * number where they still do.
+ */
+export function seriesNames(cuts: readonly GenerationCut[]): string[] {
+  const taken = new Set([CLEAN_SERIES]);
+  const shared = (name: string) => cuts.filter((cut) => cut.name === name).length > 1;
+  return cuts.map((cut) => {
+    const { name } = cut;
+    const layers = "layers" in cut ? `, layers ${cut.layers[0] + 1}-${cut.layers[1] + 1}` : "";
+    const stem = shared(name) ? name + layers : name;
+    let unique = stem;
+    for (let again = 2; taken.has(unique); again++) unique = `${stem} (${again})`;
+    taken.add(unique);
+    return unique;
   });
 }
 

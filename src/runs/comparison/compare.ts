@@ -56,6 +56,7 @@ export function compareAnswers(
 /** A knockout series of all runs, with what it was measured with. */
 export interface ComparedSeries extends ComparedLines {
   readonly kind: SeriesFacts["kind"];
+  readonly style: SeriesFacts["style"];
   readonly target: string | null;
   /** [runs] "window 9, center"; null where the run does not hold the series. */
   readonly settings: readonly (string | null)[];
@@ -78,7 +79,7 @@ export function compareSweeps(
   for (const run of runs) {
     for (const series of run.series) if (!first.has(series.name)) first.set(series.name, series);
   }
-  return [...first.values()].map(({ name, kind, target }) => {
+  return [...first.values()].map(({ name, kind, target, style }) => {
     const held = runs.map((run) => run.series.find((series) => series.name === name) ?? null);
     const own = held.map(
       (series) =>
@@ -91,6 +92,7 @@ export function compareSweeps(
     return {
       ...compareLines(name, own, alignment),
       kind,
+      style,
       target,
       settings,
       sameSettings: !different,
@@ -99,7 +101,7 @@ export function compareSweeps(
 }
 
 function settingsOf({ window, style }: SeriesFacts): string {
-  return `window ${window ?? "unknown"}, ${style ?? "style unknown"}`;
+  return `window ${window ?? "unknown"}, ${style}`;
 }
 
 /** Key groups that do not overlap, in the order of the prompt. */

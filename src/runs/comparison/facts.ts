@@ -8,6 +8,7 @@ import type {
 import type { CounterfactualOrder, WindowStyle } from "../../protocol/vocabulary.ts";
 import { experimentsOf } from "../experiments.ts";
 import { meanMass } from "../mass.ts";
+import { USUAL_STYLE } from "../sweeps.ts";
 import { type LensFacts, lensFacts } from "./lens-facts.ts";
 
 /** More layers than any decoder has: a broken file must not make a comparison loop for minutes. */
@@ -29,13 +30,14 @@ export interface SeriesPoint {
 
 /** One series of a sweep, as a run measured it last. */
 export interface SeriesFacts {
+  /** The series, with the style where it is not the usual one, whose points mean something else. */
   readonly name: string;
   readonly kind: "knockout" | "keyword";
   /** Knockout target it belongs to; null for keywords and for files that do not say. */
   readonly target: string | null;
   /** Window's width in layers and its style, as far as the recipe says. */
   readonly window: number | null;
-  readonly style: WindowStyle | null;
+  readonly style: WindowStyle;
   /** By centre, 0-based, [layers]; null where nothing was measured. */
   readonly points: readonly (SeriesPoint | null)[];
 }
@@ -155,9 +157,11 @@ function seriesFacts(events: readonly RunEvent[], count: number): SeriesFacts[] 
   for (const experiment of experimentsOf(events)) {
     if (experiment.kind !== "knockout" && experiment.kind !== "keyword") continue;
     const { kind, recipe, results, complete } = experiment;
-    for (const name of new Set(results.map(({ series }) => series))) {
+    const { window, style } = recipe;
+    for (const swept of new Set(results.map(({ series }) => series))) {
+      const name = style === USUAL_STYLE ? swept : `${swept} (${style})`;
       if (found.get(name)?.whole === true && !complete) continue;
-      const own = results.filter(({ series }) => series === name);
+      const own = results.filter(({ series }) => series === swept);
       const target = own[0]?.detail?.target;
       const points: (SeriesPoint | null)[] = new Array(count).fill(null);
       for (const result of own) {
@@ -172,8 +176,8 @@ function seriesFacts(events: readonly RunEvent[], count: number): SeriesFacts[] 
         name,
         kind,
         target: target ?? null,
-        window: recipe.window,
-        style: recipe.style,
+        window,
+        style,
         points,
         whole: complete,
       });

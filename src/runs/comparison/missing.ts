@@ -75,7 +75,7 @@ function requestFor(facts: RunFacts, series: readonly SeriesFacts[]): Experiment
   const [first] = series;
   if (first === undefined || !measurable(facts, first)) return null;
   const { kind, window, style } = first;
-  if (window === null || style === null) return null;
+  if (window === null) return null;
   if (kind === "keyword") return { kind, window, style };
   const targets = KNOCKOUT_TARGETS.filter((target) => series.some((s) => targetOf(s) === target));
   return { kind, targets, window, style };

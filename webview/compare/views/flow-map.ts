@@ -1,4 +1,5 @@
 import type { ComparedSeries } from "../../../src/runs/comparison/compare.ts";
+import { USUAL_STYLE } from "../../../src/runs/sweeps.ts";
 import { dropdown } from "../../controls.ts";
 import { el, setText, show } from "../../dom.ts";
 import { MatrixChart, type MatrixFigure, matrixTable } from "../../matrix-chart.ts";
@@ -8,6 +9,11 @@ import { type CompareContext, compareRecipe, points } from "../compare-context.t
 import { sweepsOf } from "./knockout.ts";
 
 const OTHER_KEY = "compare:other";
+
+/** Sweeps whose points are of the layers around their centre: what a cell of the map stands for. */
+function mapped(context: CompareContext): ComparedSeries[] {
+  return sweepsOf(context).filter(({ style }) => style === USUAL_STYLE);
+}
 
 /** Cells of the flow map, edge family x layer, as the difference of one run to the first. */
 export class CompareFlowMapView implements View {
@@ -40,7 +46,7 @@ export class CompareFlowMapView implements View {
   }
 
   available(): boolean {
-    return sweepsOf(this.#context).some(({ differences }) => differences.some((d) => d !== null));
+    return mapped(this.#context).some(({ differences }) => differences.some((d) => d !== null));
   }
 
   /** The run that is compared with the first: the chosen one, else the second. */
@@ -66,7 +72,7 @@ export class CompareFlowMapView implements View {
       store.readable[this.#run]?.id ?? "",
     );
     this.#matrix.render(this.#figure());
-    const without = sweepsOf(this.#context).filter((series) => !this.#holds(series));
+    const without = mapped(this.#context).filter((series) => !this.#holds(series));
     setText(
       this.#without,
       without.length === 0
@@ -88,7 +94,7 @@ export class CompareFlowMapView implements View {
   #figure(): MatrixFigure {
     const { store } = this.#context;
     const run = this.#run;
-    const held = sweepsOf(this.#context).filter((series) => this.#holds(series));
+    const held = mapped(this.#context).filter((series) => this.#holds(series));
     const layers = store.layerCount;
     const values = new Float32Array(held.length * layers).fill(Number.NaN);
     held.forEach(({ differences }, row) => {
