@@ -1,12 +1,11 @@
 // Installs the packages that package.json names, when some are missing or of another version.
-import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isMain } from "./is-main.mjs";
+import { runNpm } from "./npm.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const OLDEST_NODE = 20;
 
 /** Names of the packages that are not there in the version that package.json asks for. */
 function missingPackages() {
@@ -25,24 +24,20 @@ function readJson(path) {
 
 /** Runs npm, its output on stderr; true when it worked. */
 function npm(...args) {
-  const own = process.env.npm_execpath;
-  const direct = own !== undefined && /npm-cli\.c?js$/.test(own);
-  const [command, first] = direct ? [process.execPath, [own]] : ["npm", []];
-  const result = spawnSync(command, [...first, ...args, "--no-fund", "--no-audit"], {
-    cwd: ROOT,
-    stdio: ["ignore", process.stderr, process.stderr],
-    // The GPU libraries that onnxruntime-node would download are not needed.
-    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip" },
-    shell: !direct && process.platform === "win32",
-  });
-  return result.status === 0;
+  const stdio = ["ignore", process.stderr, process.stderr];
+  return runNpm(args, { cwd: ROOT, stdio }).status === 0;
+}
+
+/** Whether a version is at least as new as another: "20.19.1" and "20.19". */
+function isSince(version, oldest) {
+  return version.localeCompare(oldest, "en", { numeric: true }) >= 0;
 }
 
 /** Installs what is missing; ends the process with a message when that fails. */
 export function ensureInstalled() {
-  const [major] = process.versions.node.split(".");
-  if (Number(major) < OLDEST_NODE) {
-    console.error(`Flowprobe needs Node ${OLDEST_NODE} or newer; this is ${process.version}`);
+  const oldest = readJson(join(ROOT, "package.json")).engines?.node.replace(">=", "");
+  if (oldest !== undefined && !isSince(process.versions.node, oldest)) {
+    console.error(`Flowprobe needs Node ${oldest} or newer; this is ${process.version}`);
     process.exit(1);
   }
   const missing = missingPackages();

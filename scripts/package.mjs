@@ -16,9 +16,16 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { register } from "tsx/esm/api";
+import { npmInstall } from "./npm.mjs";
+
+register();
+const { cached } = await import("./cache.ts");
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const BUDGET_BYTES = 80e6;
+/** The latest that runs on every Node that we support. */
+const VSCE_VERSION = "3.9.2";
 
 /** VS Code's targets, and their folders of ONNX Runtime's binaries. It has none for Intel Macs. */
 const TARGETS = {
@@ -100,7 +107,10 @@ copyPackage("onnxruntime-common", ["dist"], modules);
 
 const file = join(root, `flowprobe-${target}-${manifest.version}.vsix`);
 rmSync(file, { force: true });
-const vsce = join(root, "node_modules", "@vscode", "vsce", "vsce");
+const tool = cached(`vsce-${VSCE_VERSION}`, "VS Code's packaging tool", (project) =>
+  npmInstall(project, `@vscode/vsce@${VSCE_VERSION}`),
+);
+const vsce = join(tool, "node_modules", "@vscode", "vsce", "vsce");
 const switches = [
   "--no-dependencies",
   "--allow-missing-repository",

@@ -1,17 +1,26 @@
 // Runs the tests inside a desktop VS Code, which @vscode/test-electron downloads: npm run test:electron.
-import { tmpdir } from "node:os";
 import { mkdtempSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { downloadAndUnzipVSCode, runTests } from "@vscode/test-electron";
 import { register } from "tsx/esm/api";
+import { npmInstall } from "../../scripts/npm.mjs";
 
 register();
-const { ROOT } = await import("../../scripts/code-server.ts");
+const { cached, ROOT } = await import("../../scripts/cache.ts");
 const { buildExtension } = await import("./support/build.ts");
 const { bundleInsideTests } = await import("./support/inside.ts");
 const { makeWorkspace } = await import("./support/window.ts");
 
+/** The latest that runs on every Node that we support. */
+const VERSION = "2.5.2";
+
 buildExtension();
+const tool = cached(`test-electron-${VERSION}`, "VS Code's test tool", (project) =>
+  npmInstall(project, `@vscode/test-electron@${VERSION}`),
+);
+const require = createRequire(join(tool, "package.json"));
+const { downloadAndUnzipVSCode, runTests } = require("@vscode/test-electron");
 const vscodeExecutablePath = await downloadAndUnzipVSCode().catch((error) => {
   console.error(
     `VS Code could not be downloaded (${error.message}). This needs a network; ` +

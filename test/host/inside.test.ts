@@ -21,7 +21,7 @@ test("inside VS Code's extension host", async (context) => {
   const workspace = makeWorkspace();
   const server = await startCodeServer({
     workspace,
-    extension: "development",
+    extension: "repository",
     tests: await bundleInsideTests(),
     environment: { [RESULTS_VARIABLE]: results },
   });
@@ -44,7 +44,7 @@ test("inside VS Code's extension host", async (context) => {
       },
       PATIENCE_MS,
     ).catch((error: Error) => {
-      throw new Error(`${error.message}\n${server.output().slice(-4_000)}`);
+      throw new Error(`${error.message}\n${server.log()}`);
     });
     assert.ok(found.length > 10);
     for (const { name, error, seconds } of found) {

@@ -4,8 +4,8 @@ import { basename, join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { readRunFile } from "../../src/runs/file.ts";
 import { buildExtension } from "./support/build.ts";
-import { enginePids } from "./support/engine-process.ts";
 import { PanelReader } from "./support/panel.ts";
+import { enginePids } from "./support/processes.ts";
 import { eventsOf, runFiles } from "./support/run-files.ts";
 import { eventually, makeWorkspace, VSCodeWindow } from "./support/window.ts";
 

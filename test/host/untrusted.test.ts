@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildExtension } from "./support/build.ts";
-import { enginePids } from "./support/engine-process.ts";
 import { PanelReader } from "./support/panel.ts";
+import { enginePids } from "./support/processes.ts";
 import { eventsOfClip } from "./support/run-files.ts";
 import { makeWorkspace, VSCodeWindow } from "./support/window.ts";
 

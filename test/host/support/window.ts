@@ -34,13 +34,7 @@ export function makeWorkspace(settings: Readonly<Record<string, unknown>> = {}):
   const folder = mkdtempSync(join(tmpdir(), "flowprobe-workspace-"));
   cpSync(join(ROOT, "samples"), folder, { recursive: true });
   mkdirSync(join(folder, ".vscode"));
-  const quiet = {
-    "workbench.startupEditor": "none",
-    "workbench.tips.enabled": false,
-    "extensions.ignoreRecommendations": true,
-    ...settings,
-  };
-  writeFileSync(join(folder, ".vscode", "settings.json"), JSON.stringify(quiet, null, 2));
+  writeFileSync(join(folder, ".vscode", "settings.json"), JSON.stringify(settings, null, 2));
   return folder;
 }
 
@@ -56,12 +50,24 @@ export class VSCodeWindow {
   /** Opens a window on a workspace and waits until its files are listed. */
   static async open(
     workspace: string,
-    options: Partial<Pick<CodeServerOptions, "extension" | "environment" | "workspaceTrust">> = {},
+    options: Partial<
+      Pick<CodeServerOptions, "extension" | "environment" | "workspaceTrust" | "patience">
+    > = {},
     viewport = { width: 1500, height: 950 },
   ): Promise<VSCodeWindow> {
     const executablePath = chromiumPath();
-    const server = await startCodeServer({ workspace, extension: "development", ...options });
     const browser = await chromium.launch({ executablePath, args: [...CHROMIUM_ARGUMENTS] });
+    // What waits for something to appear fails at once, with this reason.
+    const onHang = ({ message }: Error) => void browser.close({ reason: message });
+    const server = await startCodeServer({
+      workspace,
+      extension: "repository",
+      onHang,
+      ...options,
+    }).catch(async (error) => {
+      await browser.close();
+      throw error;
+    });
     const page = await browser.newPage({ viewport });
     page.setDefaultTimeout(PATIENCE_MS);
     const window = new VSCodeWindow(workspace, server, browser, page);
@@ -220,7 +226,7 @@ export class VSCodeWindow {
   }
 
   async closeActiveTab(): Promise<void> {
-    await this.page.locator(".tab.active .codicon-close").click();
+    await this.page.locator(".tab.active .tab-actions .action-label").click();
   }
 
   get tabs(): Locator {

@@ -25,6 +25,28 @@ function processes(): ProcessInfo[] {
 
 /** Process ids of the engines that descend from a VS Code server. */
 export function enginePids(server: number): number[] {
+  return pidsOf(server, /[\\/]engine\.js\s*$/);
+}
+
+/** Process ids of the extension hosts of a VS Code server. */
+export function hostPids(server: number): number[] {
+  return pidsOf(server, /--type=extensionHost/);
+}
+
+/** Process ids of the programs that have this text in their environment. */
+export function pidsMarked(mark: string): number[] {
+  return processes()
+    .map(({ pid }) => pid)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, "utf8").includes(mark);
+      } catch {
+        return false;
+      }
+    });
+}
+
+function pidsOf(server: number, program: RegExp): number[] {
   const all = processes();
   const parents = new Map(all.map(({ pid, parent }) => [pid, parent]));
   const descends = (pid: number): boolean => {
@@ -34,6 +56,6 @@ export function enginePids(server: number): number[] {
     return false;
   };
   return all
-    .filter(({ pid, command }) => /[\\/]engine\.js\s*$/.test(command) && descends(pid))
+    .filter(({ pid, command }) => program.test(command) && descends(pid))
     .map(({ pid }) => pid);
 }
