@@ -189,12 +189,12 @@ export function renderFor(
         "processor's or tokenizer's file); give the question a template of its own, with {video} and {question}",
     );
   }
-  const { bosToken, eosToken } = tokenizer;
+  const { bosToken, specialTokens } = tokenizer;
   const { marker, choice, chat: values } = prompt;
   return renderChat(item, {
     template: chatTemplate,
     bosToken,
-    eosToken,
+    specialTokens,
     placeholder,
     marker,
     video,

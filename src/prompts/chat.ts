@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import { Template } from "@huggingface/jinja";
 import { InputError, ModelError } from "../common/errors.ts";
 import { failureReason, systemCode } from "../common/file-failure.ts";
 import { readRegularFile } from "../common/regular-file.ts";
+import { decodeText } from "../common/text.ts";
 import type { PromptItem } from "../protocol/prompt-item.ts";
+import { renderTemplate } from "./jinja/render.ts";
 import type { ChatValues, ChoiceWording } from "./prompt-spec.ts";
 import { layOutQuestion } from "./question-block.ts";
 import { assembled, CHAT_TEMPLATE, type RenderedPrompt } from "./templates.ts";
@@ -14,7 +15,8 @@ export interface ChatTemplate {
   /** Jinja, as the checkpoint has it. */
   readonly template: string;
   readonly bosToken?: string | undefined;
-  readonly eosToken?: string | undefined;
+  /** What else the template finds under its tokens' names (`eos_token`, `unk_token` …). */
+  readonly specialTokens?: Readonly<Record<string, string>> | undefined;
   /** The token that stands for the video in the model's vocabulary; default `<image>`. */
   readonly placeholder?: string | undefined;
   /** What the template writes for the video; default the placeholder. */
@@ -56,16 +58,20 @@ export function renderChat(item: PromptItem, chat: ChatTemplate): RenderedPrompt
   const system = chat.system === undefined ? [] : [{ role: "system", content: chat.system }];
   let text: string;
   try {
-    text = new Template(chat.template).render({
+    // As transformers calls it: without tools and documents, which are None and not left out.
+    text = renderTemplate(chat.template, {
       messages: [...system, { role: "user", content: userContent(chat, marker, question) }],
-      bos_token: chat.bosToken ?? "",
-      eos_token: chat.eosToken ?? "",
+      tools: null,
+      documents: null,
       add_generation_prompt: true,
+      ...(chat.bosToken === undefined ? {} : { bos_token: chat.bosToken }),
+      ...chat.specialTokens,
       ...Object.fromEntries((chat.values?.placeholderNames ?? []).map((name) => [name, marker])),
     });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new ModelError(`the model's chat template cannot be run: ${why}`);
+    const named = error instanceof RangeError ? "it nests too deeply" : why;
+    throw new ModelError(`the model's chat template cannot be run: ${named}`);
   }
   text += choice?.answer ?? "";
   const times = text.split(marker).length - 1;
@@ -133,7 +139,7 @@ const MAX_TEMPLATE_BYTES = 50_000_000;
 
 async function readIfThere(file: string): Promise<string | undefined> {
   try {
-    return (await readRegularFile(file, MAX_TEMPLATE_BYTES)).toString("utf8");
+    return decodeText(await readRegularFile(file, MAX_TEMPLATE_BYTES));
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw new ModelError(`${file}: cannot be read: ${failureReason(error)}`);

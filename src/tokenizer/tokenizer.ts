@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
-import { type ConfigReader, readConfig } from "../common/config-reader.ts";
+import { type ConfigReader, readConfig, readJsonFile } from "../common/config-reader.ts";
 import { InputError, ModelError } from "../common/errors.ts";
 import {
   type AddedToken,
@@ -19,7 +19,7 @@ import { compileSplitter } from "./splitters.ts";
 
 const TOKENIZER_FILE = "tokenizer.json";
 const CONFIG_FILE = "tokenizer_config.json";
-/** What is read of the two files. */
+/** What is read of it. */
 const TOKENIZER_KEYS = [
   "added_tokens",
   "decoder",
@@ -27,13 +27,6 @@ const TOKENIZER_KEYS = [
   "normalizer",
   "post_processor",
   "pre_tokenizer",
-];
-const CONFIG_KEYS = [
-  "added_tokens_decoder",
-  "bos_token",
-  "clean_up_tokenization_spaces",
-  "eos_token",
-  "image_token",
 ];
 
 /** One string, tokenised with the special tokens the model's own processor adds. */
@@ -57,6 +50,8 @@ export class Tokenizer {
   readonly bosToken: string | undefined;
   readonly eosToken: string | undefined;
   readonly eosTokenId: number | undefined;
+  /** What tokenizer_config.json names: `bos_token`, `unk_token`, `image_token` … with their texts. */
+  readonly specialTokens: Readonly<Record<string, string>>;
 
   readonly #library: LibraryTokenizer;
   readonly #encodeText: (text: string) => TokenSpan[];
@@ -101,10 +96,11 @@ export class Tokenizer {
 
     this.#added = new Map(added.map((token) => [token.id, token]));
     this.vocabSize = this.#library.model?.vocab.length ?? 0;
-    this.bosToken = tokenContent(config.bos_token);
-    this.eosToken = tokenContent(config.eos_token);
+    this.specialTokens = namedTokens(config);
+    this.bosToken = this.specialTokens.bos_token;
+    this.eosToken = this.specialTokens.eos_token;
     this.eosTokenId = this.eosToken === undefined ? undefined : this.idOf(this.eosToken);
-    this.imageTokenId = this.idOf(tokenContent(config.image_token) ?? "<image>");
+    this.imageTokenId = this.idOf(this.specialTokens.image_token ?? "<image>");
     [this.#before, this.#after] = this.#surroundings();
     this.#style = styleOf(JSON.stringify([parts.decoder, parts.pre_tokenizer, parts.normalizer]));
     // As transformers: the clean-up of spaces is never done for byte-pair encodings.
@@ -232,7 +228,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
     () => true,
     () => false,
   );
-  const config = hasConfig ? pick(await readConfig(folder, CONFIG_FILE), CONFIG_KEYS) : {};
+  const config = hasConfig ? (await readJsonFile(folder, CONFIG_FILE)).value : {};
   try {
     return new Tokenizer(json, config);
   } catch (error) {
@@ -281,6 +277,17 @@ function part(json: JsonObject, key: string): JsonObject | null {
   const value = json[key] ?? null;
   if (value !== null && !isObject(value)) throw new ModelError(`"${key}" is not an object`);
   return value;
+}
+
+/** The special tokens that tokenizer_config.json names, those of `extra_special_tokens` included. */
+function namedTokens(config: JsonObject): Record<string, string> {
+  const extra = isObject(config.extra_special_tokens) ? config.extra_special_tokens : {};
+  const named: Record<string, string> = {};
+  for (const [key, value] of Object.entries({ ...config, ...extra })) {
+    const content = key.endsWith("_token") ? tokenContent(value) : undefined;
+    if (content !== undefined) named[key] = content;
+  }
+  return named;
 }
 
 /** A special token of tokenizer_config.json: a text, or an object that carries it. */
