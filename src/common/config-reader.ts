@@ -4,6 +4,7 @@ import { ModelError } from "./errors.ts";
 import { failureReason, systemCode } from "./file-failure.ts";
 import { LIMITS } from "./limits.ts";
 import { readRegularFile } from "./regular-file.ts";
+import { decodeText, TextDecodingError } from "./text.ts";
 
 /** The largest whole number taken for real where nothing closer is stated. */
 export const MOST_USUAL = 1_000_000;
@@ -151,8 +152,9 @@ export async function readJsonFile(folder: string, name: string): Promise<JsonFi
   });
   let value: unknown;
   try {
-    value = JSON.parse(text.toString("utf8"));
-  } catch {
+    value = JSON.parse(decodeText(text));
+  } catch (error) {
+    if (error instanceof TextDecodingError) throw new ModelError(`${file}: ${error.message}`);
     throw new ModelError(`${file}: is not JSON; copy or download it again`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
