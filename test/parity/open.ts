@@ -26,11 +26,13 @@ export interface OpenCase extends Fixture {
 }
 
 const SETTINGS = { provider: "cpu", threads: 1, memoryBudgetBytes: 1 << 30 } as const;
+/** Blocks of a fixture's small matrices, so that each has several. */
+const BLOCK_BYTES = 2048;
 
 /**
  * Opens a case's checkpoint, pooled as the case says: image-only bases leave that to the caller.
  *
- * @param mapped as a large checkpoint is opened: weights stay in the file and are widened as used.
+ * @param mapped as a large checkpoint is opened: weights stay in the file and are widened as used, in blocks.
  */
 export async function openCase(name: CaseName, mapped = false): Promise<OpenCase> {
   const fixture = await loadFixture(name);
@@ -44,7 +46,13 @@ export async function openCase(name: CaseName, mapped = false): Promise<OpenCase
     !isNative(spec) && spec.connector.kind === "mlp-pool"
       ? { ...spec, connector: { ...spec.connector, pooling } }
       : spec;
-  const model = await OpenModel.open(pooled, SETTINGS, !mapped);
+  const model = await (mapped
+    ? OpenModel.open(
+        pooled,
+        { ...SETTINGS, memoryBudgetBytes: 1 },
+        { keepWidened: false, blockBytes: BLOCK_BYTES },
+      )
+    : OpenModel.open(pooled, SETTINGS, { keepWidened: true }));
   return {
     ...fixture,
     model,

@@ -92,7 +92,7 @@ for (const [vocab, mapped] of VOCABULARIES.flatMap((each) => [
       seed: vocab,
     } as const satisfies RandomSizes;
     const spec = await readModelSpec(await randomCheckpoint(root, sizes));
-    const model = await OpenModel.open(spec, SETTINGS, !mapped);
+    const model = await OpenModel.open(spec, SETTINGS, { keepWidened: !mapped });
     const scale = await stored(spec.decoder.finalNorm);
     const errors = new Errors();
     const peaks: number[] = [];

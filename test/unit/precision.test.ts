@@ -55,7 +55,7 @@ test("in float16 every product of a layer takes halves and gives float32 on", as
     assert.ok(layer !== undefined);
     const graphs = { projection: projectionGraph, residual: residualGraph };
     for (const [name, build] of Object.entries(graphs)) {
-      const bytes = build(spec.root, spec.decoder, layer, "float16");
+      const bytes = build(spec.root, spec.decoder, layer, { precision: "float16" });
       const { graph } = onnxProto.onnx.ModelProto.decode(bytes);
       assert.ok(graph !== null && graph !== undefined);
       const types = elementTypes(graph);
@@ -96,7 +96,7 @@ test("in float16 every product of a layer takes halves and gives float32 on", as
       const output = name === "projection" ? "q" : "y";
       const [full, half] = await Promise.all(
         (["float32", "float16"] as const).map(async (precision) => {
-          const made = build(spec.root, spec.decoder, layer, precision);
+          const made = build(spec.root, spec.decoder, layer, { precision });
           const session = await Session.open(made, spec.root, OPTIONS);
           const found = floatsOf(await session.run(inputs), output).slice();
           await session.release();

@@ -3,13 +3,47 @@ import type { Activation, LayerNormWeights, LinearWeights } from "../families/sh
 import type { Graph, Value } from "./onnx.ts";
 
 /** x [rows, in] times the stored weight [out, in], plus its bias: [rows, out]. */
-export function linear(g: Graph, x: Value, { weight, rows, bias }: LinearWeights): Value {
+export function linear(g: Graph, x: Value, weights: LinearWeights): Value {
+  const parts = g.blocks(weights.weight, weights.rows);
+  return beside(
+    g,
+    parts.map((rows) => product(g, x, { ...weights, rows })),
+  );
+}
+
+/** The inner rows of a gated MLP, activation(x gateᵀ) · (x upᵀ): [rows, inner]. */
+export function gated(
+  g: Graph,
+  x: Value,
+  gate: LinearWeights,
+  up: LinearWeights,
+  kind: Activation,
+): Value {
+  const gates = g.blocks(gate.weight, gate.rows);
+  const ups = g.blocks(up.weight, up.rows);
+  if (gates.length !== ups.length) {
+    return g.op("Mul", [activate(g, linear(g, x, gate), kind), linear(g, x, up)]);
+  }
+  const parts = gates.map((rows, i) => {
+    const activated = activate(g, product(g, x, { ...gate, rows }), kind);
+    return g.op("Mul", [activated, product(g, x, { ...up, rows: ups[i] })]);
+  });
+  return beside(g, parts);
+}
+
+/** Columns of some parts [rows, ·] side by side. */
+function beside(g: Graph, parts: readonly Value[]): Value {
+  const [only] = parts;
+  return only !== undefined && parts.length === 1 ? only : g.op("Concat", parts, { axis: 1 });
+}
+
+function product(g: Graph, x: Value, { weight, rows, bias }: LinearWeights): Value {
   const { precision } = g;
   const narrow = precision === "float32" ? x : g.cast(x, precision);
   const inputs = [narrow, g.weight(weight, rows, precision)];
   if (bias !== undefined) inputs.push(g.weight(bias, rows, precision));
-  const product = g.op("Gemm", inputs, { transB: 1 });
-  return precision === "float32" ? product : g.cast(product, "float32");
+  const found = g.op("Gemm", inputs, { transB: 1 });
+  return precision === "float32" ? found : g.cast(found, "float32");
 }
 
 /** Terms that are summed one after another; longer sums are sums of such sums. */

@@ -1,6 +1,6 @@
 import { type ProjectorSpec, patchSide, type SquareModelSpec } from "../families/shared/spec.ts";
 import { activate, layerNorm, linear, reshape, transpose } from "./blocks.ts";
-import { Graph, type Value } from "./onnx.ts";
+import { Graph, type Products, type Value, WHOLE } from "./onnx.ts";
 
 /** LayerNorm's own epsilon, where a model's class gives none. */
 const NORM_EPS = 1e-5;
@@ -13,11 +13,11 @@ const NORM_EPS = 1e-5;
  * dropped where the model drops it; for a model that ends a video with a token of its own, newline
  * [d].
  */
-export function connectorGraph(spec: SquareModelSpec): Uint8Array {
+export function connectorGraph(spec: SquareModelSpec, products: Products = WHOLE): Uint8Array {
   const { vision, connector } = spec;
   const width = spec.decoder.hiddenSize;
   const side = patchSide(vision);
-  const g = new Graph(spec.root);
+  const g = new Graph(spec.root, products);
   const x = g.input("x", ["T", "tokens", vision.hiddenSize]);
   const normed =
     vision.postNorm === undefined ? x : layerNorm(g, x, vision.postNorm, vision.normEps);

@@ -1,6 +1,6 @@
 import type { DecoderLayerWeights, DecoderSpec, ModelSpec } from "../families/shared/spec.ts";
-import { activate, linear, reshape, rmsNorm, rotate, rowSums } from "./blocks.ts";
-import { Graph, type Precision, type Value } from "./onnx.ts";
+import { gated, linear, reshape, rmsNorm, rotate, rowSums } from "./blocks.ts";
+import { Graph, type Products, type Value, WHOLE } from "./onnx.ts";
 
 /**
  * Residual rows to queries, keys and values of one layer. Rows are independent of one another, so
@@ -14,9 +14,9 @@ export function projectionGraph(
   root: string,
   spec: DecoderSpec,
   layer: DecoderLayerWeights,
-  precision: Precision,
+  products: Products,
 ): Uint8Array {
-  const g = new Graph(root, precision);
+  const g = new Graph(root, products);
   const x = g.input("x", ["n", spec.hiddenSize]);
   const cos = g.input("cos", ["n", 1, spec.headDim]);
   const sin = g.input("sin", ["n", 1, spec.headDim]);
@@ -50,15 +50,14 @@ export function residualGraph(
   root: string,
   spec: DecoderSpec,
   layer: DecoderLayerWeights,
-  precision: Precision,
+  products: Products,
 ): Uint8Array {
-  const g = new Graph(root, precision);
+  const g = new Graph(root, products);
   const x = g.input("x", ["n", spec.hiddenSize]);
   const context = g.input("context", ["n", spec.heads * spec.headDim]);
   const attended = g.op("Add", [x, linear(g, context, layer.out)]);
   const normed = rmsNorm(g, attended, layer.postNorm, spec.normEps);
-  const gate = activate(g, linear(g, normed, layer.gate), spec.activation);
-  const inner = g.op("Mul", [gate, linear(g, normed, layer.up)]);
+  const inner = gated(g, normed, layer.gate, layer.up, spec.activation);
   g.output("y", g.op("Add", [attended, linear(g, inner, layer.down)]), ["n", spec.hiddenSize]);
   return g.encode();
 }
@@ -87,9 +86,13 @@ export type Unembedding = "head" | "embedding";
  * not. Softmax over the whole vocabulary, in fp32, with relative errors below 1e-6: the runtime's own
  * ReduceLogSumExp loses the tail (6e-4 of the whole at 151,936 tokens).
  */
-export function unembedGraph(spec: ModelSpec, unembedding: Unembedding): Uint8Array {
+export function unembedGraph(
+  spec: ModelSpec,
+  unembedding: Unembedding,
+  { blockBytes }: Products = WHOLE,
+): Uint8Array {
   const { decoder } = spec;
-  const g = new Graph(spec.root);
+  const g = new Graph(spec.root, { precision: "float32", blockBytes });
   const x = g.input("x", ["n", decoder.hiddenSize]);
   const normed = g.input("normed", ["n", 1]);
   const k = g.input("k", [1], "int64");

@@ -4,8 +4,17 @@ import type {
   NativeModelSpec,
   NormWeights,
 } from "../families/shared/spec.ts";
-import { activate, layerNorm, linear, reshape, rmsNorm, rotate, transpose } from "./blocks.ts";
-import { Graph, type Value } from "./onnx.ts";
+import {
+  activate,
+  gated,
+  layerNorm,
+  linear,
+  reshape,
+  rmsNorm,
+  rotate,
+  transpose,
+} from "./blocks.ts";
+import { Graph, type Products, type Value, WHOLE } from "./onnx.ts";
 
 /**
  * Pixels to the first hidden state of a tower for pictures of any size.
@@ -39,11 +48,15 @@ export function nativePatchGraph(spec: NativeModelSpec): Uint8Array {
  * place among them; bias [P · windows, 1, 1, size], lowest where a place is empty.
  * Output: y [P, n, hidden].
  */
-export function nativeLayerGraph(spec: NativeModelSpec, layer: NativeLayerWeights): Uint8Array {
+export function nativeLayerGraph(
+  spec: NativeModelSpec,
+  layer: NativeLayerWeights,
+  products: Products = WHOLE,
+): Uint8Array {
   const { vision } = spec;
   const { hiddenSize, heads } = vision;
   const headDim = hiddenSize / heads;
-  const g = new Graph(spec.root);
+  const g = new Graph(spec.root, products);
   const x = g.input("x", ["P", "n", hiddenSize]);
   const cos = g.input("cos", ["n", 1, headDim]);
   const sin = g.input("sin", ["n", 1, headDim]);
@@ -64,11 +77,10 @@ export function nativeLayerGraph(spec: NativeModelSpec, layer: NativeLayerWeight
       : wholeAttention(g, query, key, value, spec);
   const attended = g.op("Add", [x, unflatten(linear(g, flat(context), layer.out))]);
   const inner = flat(norm(g, attended, layer.norm2, vision.normEps));
-  const up = linear(g, inner, layer.up);
   const activated =
     layer.gate === undefined
-      ? activate(g, up, vision.activation)
-      : g.op("Mul", [activate(g, linear(g, inner, layer.gate), vision.activation), up]);
+      ? activate(g, linear(g, inner, layer.up), vision.activation)
+      : gated(g, inner, layer.gate, layer.up, vision.activation);
   const y = g.op("Add", [attended, unflatten(linear(g, activated, layer.down))]);
   g.output("y", y, ["P", "n", hiddenSize]);
   return g.encode();
@@ -122,11 +134,11 @@ function windowAttention(
  * Squares of patches to video tokens.
  * Input: x [P, n, hidden]. Output: y [P, tokens, d], rows before columns.
  */
-export function mergerGraph(spec: NativeModelSpec): Uint8Array {
+export function mergerGraph(spec: NativeModelSpec, products: Products = WHOLE): Uint8Array {
   const { vision, connector } = spec;
   const { hiddenSize, merge, normEps } = vision;
   const width = spec.decoder.hiddenSize;
-  const g = new Graph(spec.root);
+  const g = new Graph(spec.root, products);
   const x = g.input("x", ["P", "n", hiddenSize]);
   const normed = norm(g, x, connector.norm, normEps);
   const squares =

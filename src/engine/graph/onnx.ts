@@ -30,6 +30,22 @@ export type Attributes = Readonly<
 /** What the products with weights are computed in; all else (norms, softmax, residuals) is float32. */
 export type Precision = "float32" | "float16";
 
+/** How a graph computes its products with weights. */
+export interface Products {
+  readonly precision: Precision;
+  /**
+   * Weights that are stored in another type are widened so many bytes at a time (float32, whole rows),
+   * each block multiplied while it is in the processor's caches; absent: each matrix at once.
+   */
+  readonly blockBytes?: number | undefined;
+}
+
+/** Products in float32, each matrix at once. */
+export const WHOLE: Products = { precision: "float32" };
+
+/** Rows of a block are a multiple of this, which suits the kernels. */
+const BLOCK_STEP = 16;
+
 /**
  * Builds one ONNX graph in memory. Weights are never copied: their initializers point into the
  * safetensors files by offset and length, and those stored in another type pass through a `Cast`.
@@ -41,17 +57,21 @@ export class Graph {
   readonly #outputs: onnxProto.onnx.IValueInfoProto[] = [];
   readonly #weights = new Map<string, Value>();
   readonly #root: string;
+  readonly #products: Products;
   #names = 0;
 
   /**
    * @param root the folder that external data paths are relative to.
-   * @param precision of the products with weights.
+   * @param products how those with weights are computed.
    */
-  constructor(
-    root: string,
-    readonly precision: Precision = "float32",
-  ) {
+  constructor(root: string, products: Products = WHOLE) {
     this.#root = root;
+    this.#products = products;
+  }
+
+  /** What products with weights are computed in. */
+  get precision(): Precision {
+    return this.#products.precision;
   }
 
   /** Declares an input of the graph. */
@@ -81,6 +101,21 @@ export class Graph {
     const value = NAMED[as] === tensor.dtype ? stored : this.cast(stored, as);
     this.#weights.set(key, value);
     return value;
+  }
+
+  /** The parts of a stored matrix (or of whole rows of it) that are widened one after another. */
+  blocks(tensor: LocatedTensor, rows?: WeightRows): readonly (WeightRows | undefined)[] {
+    const { precision, blockBytes } = this.#products;
+    if (blockBytes === undefined || NAMED[precision] === tensor.dtype) return [rows];
+    const { start, count } = rows ?? { start: 0, count: tensor.shape[0] ?? 1 };
+    const rowBytes = 4 * tensor.shape.slice(1).reduce((product, extent) => product * extent, 1);
+    const parts = Math.ceil((count * rowBytes) / blockBytes);
+    if (parts <= 1) return [rows];
+    const most = BLOCK_STEP * Math.ceil(count / parts / BLOCK_STEP);
+    return Array.from({ length: Math.ceil(count / most) }, (_, i) => ({
+      start: start + i * most,
+      count: Math.min(most, count - i * most),
+    }));
   }
 
   /** Rows of a stored matrix by index, as float32: gathered as stored, so only they are widened. */

@@ -1,6 +1,6 @@
 import type { SquareModelSpec, VisionLayerWeights } from "../families/shared/spec.ts";
 import { activate, layerNorm, linear, reshape, transpose } from "./blocks.ts";
-import { Graph, type Value } from "./onnx.ts";
+import { Graph, type Products, type Value, WHOLE } from "./onnx.ts";
 
 /**
  * Pixels to the vision tower's first hidden state.
@@ -33,11 +33,15 @@ export function patchGraph(spec: SquareModelSpec): Uint8Array {
 }
 
 /** One encoder layer: x [T, tokens, hidden] to y of the same shape; frames do not see each other. */
-export function visionLayerGraph(spec: SquareModelSpec, layer: VisionLayerWeights): Uint8Array {
+export function visionLayerGraph(
+  spec: SquareModelSpec,
+  layer: VisionLayerWeights,
+  products: Products = WHOLE,
+): Uint8Array {
   const { vision } = spec;
   const { hiddenSize, heads } = vision;
   const headDim = hiddenSize / heads;
-  const g = new Graph(spec.root);
+  const g = new Graph(spec.root, products);
   const x = g.input("x", ["T", "tokens", hiddenSize]);
   const dims = g.op("Shape", [x]);
   const flat = (value: Value) => reshape(g, value, [-1, hiddenSize]);

@@ -18,8 +18,9 @@ import {
   type Unembedding,
   unembedGraph,
 } from "../graph/decoder.ts";
-import type { Precision } from "../graph/onnx.ts";
+import type { Precision, Products } from "../graph/onnx.ts";
 import { towerGraphs } from "../graph/tower.ts";
+import { chooseBlockBytes } from "./block-size.ts";
 import { keepsHead } from "./budget.ts";
 import { NativeTower, nativeMultiplyAdds, type VisionProgress } from "./native-tower.ts";
 import { allFinite, notFinite } from "./not-finite.ts";
@@ -55,10 +56,18 @@ interface VideoTokens {
 /** How an open model computes. */
 interface Computing {
   readonly options: SessionOptions;
-  readonly precision: Precision;
+  readonly products: Products;
   /** See `keepsHead` of the memory budget. */
   readonly keepsHead: boolean;
   readonly providerNote: string | undefined;
+}
+
+/** How weights are held while a model is open. */
+export interface WeightsHeld {
+  /** See SessionOptions. */
+  readonly keepWidened?: boolean;
+  /** See Products. */
+  readonly blockBytes?: number;
 }
 
 /** A model whose graphs are open: sessions are made once and live until `release`. */
@@ -70,6 +79,8 @@ export class OpenModel {
   /** What the products with the decoder's weights are computed in. */
   readonly precision: Precision;
   readonly #options: SessionOptions;
+  /** How products outside the decoder's layers are computed. */
+  readonly #towerProducts: Products;
   readonly #keepsHead: boolean;
   #pace: number | undefined;
   readonly #embedding: Session;
@@ -80,13 +91,14 @@ export class OpenModel {
 
   private constructor(
     spec: ModelSpec,
-    { options, precision, keepsHead, providerNote }: Computing,
+    { options, products, keepsHead, providerNote }: Computing,
     embedding: Session,
     layers: readonly LayerSessions[],
   ) {
     this.spec = spec;
     this.providerNote = providerNote;
-    this.precision = precision;
+    this.precision = products.precision;
+    this.#towerProducts = { precision: "float32", blockBytes: products.blockBytes };
     this.#options = options;
     this.#keepsHead = keepsHead;
     this.#embedding = embedding;
@@ -96,27 +108,30 @@ export class OpenModel {
   /**
    * Opens the decoder's graphs; the vision tower's and the attention's follow when first used.
    *
-   * @param keepWidened see SessionOptions; by default what the model's size asks for.
+   * @param weights how they are held; by default as the model's size and the machine ask for.
    */
   static async open(
     spec: ModelSpec,
     settings: EngineSettings,
-    keepWidened = decoderBytes(spec) <= KEEP_WIDENED_BYTES,
+    weights: WeightsHeld = {},
   ): Promise<OpenModel> {
+    const keepWidened = weights.keepWidened ?? decoderBytes(spec) <= KEEP_WIDENED_BYTES;
     const { provider, note } = await chooseProvider(settings.provider);
     const options: SessionOptions = { provider, threads: settings.threads, keepWidened };
     const precision = choosePrecision(settings.precision ?? "auto", provider, decoderDtype(spec));
     const open = (graph: Uint8Array) => Session.open(graph, spec.root, options);
+    const blockBytes = weights.blockBytes ?? (await blockBytesOf(spec, options));
+    const products: Products = { precision, blockBytes };
     const layers: LayerSessions[] = [];
     for (const layer of spec.decoder.layers) {
       layers.push({
-        projection: await open(projectionGraph(spec.root, spec.decoder, layer, precision)),
-        residual: await open(residualGraph(spec.root, spec.decoder, layer, precision)),
+        projection: await open(projectionGraph(spec.root, spec.decoder, layer, products)),
+        residual: await open(residualGraph(spec.root, spec.decoder, layer, products)),
       });
     }
     const computing = {
       options,
-      precision,
+      products,
       keepsHead: keepsHead(spec.decoder, settings.memoryBudgetBytes),
       providerNote: note,
     };
@@ -138,7 +153,9 @@ export class OpenModel {
   async warm(): Promise<void> {
     const { spec } = this;
     if (isNative(spec)) {
-      this.#tower ??= await NativeTower.open(spec, (graph) => this.#openGraph(graph));
+      this.#tower ??= await NativeTower.open(spec, this.#towerProducts, (graph) =>
+        this.#openGraph(graph),
+      );
     } else {
       await this.#openVision(spec);
     }
@@ -163,10 +180,14 @@ export class OpenModel {
   async unembedding(kind: Unembedding): Promise<Session> {
     const known = this.#unembedding.get(kind);
     if (known !== undefined) return known;
-    const session = await Session.open(unembedGraph(this.spec, kind), this.spec.root, {
-      ...this.#options,
-      keepWidened: this.#options.keepWidened || (kind === "head" && this.#keepsHead),
-    });
+    const session = await Session.open(
+      unembedGraph(this.spec, kind, this.#towerProducts),
+      this.spec.root,
+      {
+        ...this.#options,
+        keepWidened: this.#options.keepWidened || (kind === "head" && this.#keepsHead),
+      },
+    );
     this.#unembedding.set(kind, session);
     return session;
   }
@@ -220,7 +241,9 @@ export class OpenModel {
     const { spec } = this;
     if (isNative(spec)) {
       if (picture === undefined) throw new Error("this model's pictures have a size of their own");
-      this.#tower ??= await NativeTower.open(spec, (graph) => this.#openGraph(graph));
+      this.#tower ??= await NativeTower.open(spec, this.#towerProducts, (graph) =>
+        this.#openGraph(graph),
+      );
       const found = await this.#tower.videoTokens(pixels, frames, picture, progress);
       return { ...found, features: found.tokens };
     }
@@ -279,7 +302,7 @@ export class OpenModel {
 
   async #openVision(spec: SquareModelSpec): Promise<VisionSessions> {
     if (this.#vision !== undefined) return this.#vision;
-    const graphs = towerGraphs(spec);
+    const graphs = towerGraphs(spec, this.#towerProducts);
     const layers: Session[] = [];
     for (const graph of graphs.layers) layers.push(await this.#openGraph(graph));
     this.#vision = {
@@ -289,6 +312,13 @@ export class OpenModel {
     };
     return this.#vision;
   }
+}
+
+/** The size of blocks in which weights are widened as they are used; undefined where none are. */
+async function blockBytesOf(spec: ModelSpec, options: SessionOptions): Promise<number | undefined> {
+  const weight = spec.decoder.layers[0]?.up.weight;
+  if (options.provider !== "cpu" || options.keepWidened || weight === undefined) return undefined;
+  return chooseBlockBytes(spec.root, weight, options);
 }
 
 /** The type in which the decoder's matrices are stored. */

@@ -10,6 +10,7 @@ import {
   type PoolingSpec,
   tokenGrid,
 } from "../families/shared/spec.ts";
+import type { Products } from "../graph/onnx.ts";
 import { towerGraphs } from "../graph/tower.ts";
 import { floats, floatsOf, indices, type OrtTensor, type Session } from "./session.ts";
 
@@ -40,12 +41,16 @@ export class NativeTower {
     this.#merger = merger;
   }
 
-  /** @param open makes a session of a graph, with the model's options. */
+  /**
+   * @param products how those with weights are computed.
+   * @param open makes a session of a graph, with the model's options.
+   */
   static async open(
     spec: NativeModelSpec,
+    products: Products,
     open: (graph: Uint8Array) => Promise<Session>,
   ): Promise<NativeTower> {
-    const graphs = towerGraphs(spec);
+    const graphs = towerGraphs(spec, products);
     const layers: Session[] = [];
     for (const graph of graphs.layers) layers.push(await open(graph));
     const patches = await open(graphs.patches);

@@ -90,11 +90,13 @@ function quickestRows(decoder: DecoderSpec): number {
   return weights / rows < UNCACHED_COST * intermediateSize ? rows : Number.POSITIVE_INFINITY;
 }
 
-/** Weights that are in fp32 at one time: a layer's MLP, and the unembedding when it is kept. */
+/** Blocks of weights that are in fp32 at one time. */
+const WIDENED_BLOCKS_BYTES = 64e6;
+
+/** Weights that are in fp32 at one time: some blocks, and the unembedding when it is kept. */
 function widenedBytes(decoder: DecoderSpec, budgetBytes: number): number {
-  const mlp = FLOAT * 3 * decoder.hiddenSize * decoder.intermediateSize;
-  const head = widenedHeadBytes(decoder);
-  return keepsHead(decoder, budgetBytes) ? mlp + head : Math.max(mlp, head);
+  const head = keepsHead(decoder, budgetBytes) ? widenedHeadBytes(decoder) : 0;
+  return WIDENED_BLOCKS_BYTES + head;
 }
 
 /**
