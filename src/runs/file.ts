@@ -1,7 +1,7 @@
-import { createReadStream } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { CancelledError, InputError } from "../common/errors.ts";
 import { fileFailure, systemCode } from "../common/file-failure.ts";
+import { openRegular } from "../common/regular-file.ts";
 import type { RunEvent } from "../protocol/events.ts";
 import { RunCheck } from "./check.ts";
 import { decodeEvent, newerVersion } from "./codec.ts";
@@ -121,7 +121,7 @@ const FIRST_BYTES = '{"type":"run.started"';
  */
 export async function fileStart(path: string): Promise<FileStart> {
   try {
-    const file = await open(path, "r");
+    const { handle: file } = await openRegular(path);
     try {
       const head = Buffer.alloc(FIRST_BYTES.length);
       const { bytesRead } = await file.read(head, 0, head.length, 0);
@@ -164,7 +164,8 @@ export async function firstEvent(path: string): Promise<RunEvent | undefined> {
 
 async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
   try {
-    for await (const chunk of createReadStream(path)) yield chunk;
+    const { handle } = await openRegular(path);
+    for await (const chunk of handle.createReadStream()) yield chunk;
   } catch (error) {
     throw fileFailure(path, "the run cannot be read", error);
   }
