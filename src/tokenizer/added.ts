@@ -60,6 +60,7 @@ export function readAddedTokens(entries: readonly JsonObject[]): AddedToken[] {
 }
 
 const WORD_BEFORE = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]$/u;
+const SPACE = /\p{White_Space}/u;
 const WORD_AFTER = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]/u;
 
 /**
@@ -87,13 +88,11 @@ export function addedTokenFinder(
       let start = match.index;
       let end = start + match[0].length;
       if (token === undefined || start < done) continue;
-      const before = text.slice(0, start);
-      const after = text.slice(end);
-      if (token.singleWord && (WORD_BEFORE.test(before) || WORD_AFTER.test(after))) continue;
-      if (token.leftStrip) {
-        start = Math.max(done, before.search(/\p{White_Space}*$/u));
-      }
-      if (token.rightStrip) end += /^\p{White_Space}*/u.exec(after)?.[0].length ?? 0;
+      // A character before the token may have two code units; one after it is read as a whole.
+      const inWord = WORD_BEFORE.test(text.slice(Math.max(0, start - 2), start));
+      if (token.singleWord && (inWord || WORD_AFTER.test(text.slice(end, end + 2)))) continue;
+      if (token.leftStrip) while (start > done && SPACE.test(text.charAt(start - 1))) start--;
+      if (token.rightStrip) while (end < text.length && SPACE.test(text.charAt(end))) end++;
       if (start > done) sections.push(sliceAligned(source, done, start));
       sections.push({ id: token.id, ...originOf(source, start, end) });
       done = end;

@@ -1,3 +1,5 @@
+import { checkSize } from "./bounds.ts";
+
 /**
  * A text on its way from a prompt to its tokens: normalised, but every UTF-16 code unit still knows
  * the half-open range [starts[i], ends[i]) of the prompt's characters (UTF-16 indices) it stands for.
@@ -30,6 +32,10 @@ export class AlignedBuilder {
       this.#starts.push(start);
       this.#ends.push(end);
     }
+  }
+
+  get length(): number {
+    return this.#starts.length;
   }
 
   build(): AlignedText {
@@ -90,8 +96,18 @@ export function prependAligned(source: AlignedText, prefix: string): AlignedText
   };
 }
 
-/** Replaces every match of a global pattern; the new text stands for the match's last character. */
-export function replaceAligned(source: AlignedText, pattern: RegExp, content: string): AlignedText {
+/**
+ * Replaces every match of a global pattern; the new text stands for the match's last character.
+ *
+ * @param part what replaces, for a message.
+ * @throws ModelError when the text becomes too large.
+ */
+export function replaceAligned(
+  source: AlignedText,
+  pattern: RegExp,
+  content: string,
+  part: string,
+): AlignedText {
   const builder = new AlignedBuilder();
   let at = 0;
   const keep = (upTo: number) => {
@@ -103,6 +119,7 @@ export function replaceAligned(source: AlignedText, pattern: RegExp, content: st
     const end = match.index + match[0].length;
     if (match[0] === "") continue;
     keep(match.index);
+    checkSize(builder.length + content.length, part);
     builder.push(content, source.starts[end - 1] ?? 0, source.ends[end - 1] ?? 0);
     at = end;
   }

@@ -29,6 +29,11 @@ export function escapeRegExp(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
+/** A pattern for a message. */
+export function shownPattern({ source }: RegExp): string {
+  return source.length > 100 ? `/${source.slice(0, 100)}…/` : `/${source}/`;
+}
+
 /** The global JavaScript pattern of `{ "String": … }` or `{ "Regex": … }` (Oniguruma syntax). */
 export function patternOf(config: JsonObject, what: string): RegExp {
   const pattern = config.pattern;

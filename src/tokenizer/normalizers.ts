@@ -8,7 +8,8 @@ import {
   replaceAligned,
   sliceAligned,
 } from "./aligned.ts";
-import { type JsonObject, objectsOf, patternOf, unsupported } from "./json.ts";
+import { type Announce, checkSize } from "./bounds.ts";
+import { type JsonObject, objectsOf, patternOf, shownPattern, unsupported } from "./json.ts";
 
 export type Normalizer = (text: AlignedText) => AlignedText;
 type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";
@@ -32,11 +33,16 @@ const KNOWN = [
  *
  * @throws ModelError for a kind that is not supported.
  */
-export function compileNormalizer(config: JsonObject | null): Normalizer {
+export function compileNormalizer(
+  config: JsonObject | null,
+  announce: Announce = () => {},
+): Normalizer {
   if (config === null) return (text) => text;
   switch (config.type) {
     case "Sequence": {
-      const steps = objectsOf(config, "normalizers").map(compileNormalizer);
+      const steps = objectsOf(config, "normalizers").map((step) =>
+        compileNormalizer(step, announce),
+      );
       return (text) => steps.reduce((current, step) => step(current), text);
     }
     case "NFC":
@@ -52,12 +58,19 @@ export function compileNormalizer(config: JsonObject | null): Normalizer {
       return (text) => mapCharacters(text, (char) => (/\p{M}/u.test(char) ? "" : char));
     case "Prepend": {
       const prefix = typeof config.prepend === "string" ? config.prepend : "▁";
-      return (text) => prependAligned(text, prefix);
+      return (text) => {
+        checkSize(text.text.length + prefix.length, "its Prepend normalizer");
+        return prependAligned(text, prefix);
+      };
     }
     case "Replace": {
       const pattern = patternOf(config, "the Replace normalizer");
       const content = typeof config.content === "string" ? config.content : "";
-      return (text) => replaceAligned(text, pattern, content);
+      const part = `the Replace normalizer's pattern ${shownPattern(pattern)}`;
+      return (text) => {
+        announce(part);
+        return replaceAligned(text, pattern, content, part);
+      };
     }
     case "Strip":
       return (text) => strip(text, config.strip_left === true, config.strip_right === true);
@@ -75,9 +88,9 @@ function lowercase(text: AlignedText): AlignedText {
 
 function strip(source: AlignedText, left: boolean, right: boolean): AlignedText {
   const lead = left ? (/^\p{White_Space}*/u.exec(source.text)?.[0].length ?? 0) : 0;
-  const rest = source.text.slice(lead);
-  const trail = right ? (/\p{White_Space}*$/u.exec(rest)?.[0].length ?? 0) : 0;
-  return sliceAligned(source, lead, source.text.length - trail);
+  let end = source.text.length;
+  if (right) while (end > lead && /\p{White_Space}/u.test(source.text.charAt(end - 1))) end--;
+  return sliceAligned(source, lead, end);
 }
 
 /** A starter with all that can combine with it: marks, and the later jamo of a Hangul syllable. */

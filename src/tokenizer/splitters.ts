@@ -5,8 +5,9 @@ import {
   replaceAligned,
   sliceAligned,
 } from "./aligned.ts";
+import type { Announce } from "./bounds.ts";
 import { bytesToPiece } from "./bytes.ts";
-import { type JsonObject, objectsOf, patternOf, unsupported } from "./json.ts";
+import { type JsonObject, objectsOf, patternOf, shownPattern, unsupported } from "./json.ts";
 
 /** Cuts a text into the words that are tokenised apart; empty ones are left out. */
 export type Splitter = (text: AlignedText) => AlignedText[];
@@ -46,11 +47,16 @@ const GPT2_WORDS =
  *
  * @throws ModelError for a kind that is not supported.
  */
-export function compileSplitter(config: JsonObject | null): Splitter {
+export function compileSplitter(
+  config: JsonObject | null,
+  announce: Announce = () => {},
+): Splitter {
   if (config === null) return (text) => [text];
   switch (config.type) {
     case "Sequence": {
-      const steps = objectsOf(config, "pretokenizers").map(compileSplitter);
+      const steps = objectsOf(config, "pretokenizers").map((step) =>
+        compileSplitter(step, announce),
+      );
       return (text) => steps.reduce((parts, step) => parts.flatMap(step), [text]);
     }
     case "BertPreTokenizer":
@@ -75,7 +81,11 @@ export function compileSplitter(config: JsonObject | null): Splitter {
     case "Split": {
       const pattern = patternOf(config, "the Split pre-tokenizer");
       const behavior = behaviorOf(config);
-      return (text) => cut(text, pattern, behavior, config.invert === true);
+      const part = `the Split pre-tokenizer's pattern ${shownPattern(pattern)}`;
+      return (text) => {
+        announce(part);
+        return cut(text, pattern, behavior, config.invert === true);
+      };
     }
     case "Metaspace":
       return metaspace(config);
@@ -100,7 +110,7 @@ function metaspace(config: JsonObject): Splitter {
   const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? "never" : "always");
   const marks = patternOf({ pattern: { String: mark } }, "Metaspace");
   return (source) => {
-    let text = replaceAligned(source, / /g, mark);
+    let text = replaceAligned(source, / /g, mark, "its Metaspace pre-tokenizer");
     const wanted = scheme === "always" || (scheme === "first" && text.starts[0] === 0);
     if (wanted && !text.text.startsWith(mark)) text = prependAligned(text, mark);
     return config.split === false ? [text] : cut(text, marks, "MergedWithNext");

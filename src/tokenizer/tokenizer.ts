@@ -11,6 +11,7 @@ import {
   readAddedTokens,
 } from "./added.ts";
 import { alignedToItself } from "./aligned.ts";
+import { checkSize, withinTime } from "./bounds.ts";
 import { pieceToBytes, readableBytes } from "./bytes.ts";
 import { isObject, type JsonObject, MAX_TOKEN_ID } from "./json.ts";
 import { compileNormalizer } from "./normalizers.ts";
@@ -76,8 +77,12 @@ export class Tokenizer {
     };
     const addedTokens = allAddedTokens(json, config);
     const added = readAddedTokens(addedTokens);
-    const normalize = compileNormalizer(parts.normalizer);
-    const split = compileSplitter(parts.pre_tokenizer);
+    let working = "its search for added tokens";
+    const announce = (part: string) => {
+      working = part;
+    };
+    const normalize = compileNormalizer(parts.normalizer, announce);
+    const split = compileSplitter(parts.pre_tokenizer, announce);
     // Normalising and splitting are done here, with alignment; the library is given neither.
     this.#library = new LibraryTokenizer(
       { added_tokens: addedTokens, model, ...parts, normalizer: null, pre_tokenizer: null },
@@ -85,7 +90,7 @@ export class Tokenizer {
     );
     const toPieces = compilePieceModel(model, this.#library);
     const find = addedTokenFinders(added, normalize);
-    this.#encodeText = (text) =>
+    const encodeText = (text: string) =>
       find.raw(alignedToItself(text)).flatMap((section) => {
         if (isToken(section)) return [section];
         return find.normalized(normalize(section)).flatMap((inner) => {
@@ -93,6 +98,15 @@ export class Tokenizer {
           return split(inner).flatMap((word) => (word.text === "" ? [] : toPieces(word)));
         });
       });
+
+    this.#encodeText = (text) => {
+      checkSize(text.length, "its length");
+      working = "its search for added tokens";
+      return withinTime(
+        () => encodeText(text),
+        () => working,
+      );
+    };
 
     this.#added = new Map(added.map((token) => [token.id, token]));
     this.vocabSize = this.#library.model?.vocab.length ?? 0;
