@@ -9,7 +9,7 @@ import { KNOCKOUT_TARGETS } from "../protocol/vocabulary.ts";
 import { RUN_FILE_SUFFIX } from "../runs/file.ts";
 import { fileNamePart } from "../runs/names.ts";
 import { SAMPLE_MODES, sampleKey } from "../runs/records.ts";
-import { type SweepStatistics, sweepStatistics } from "../runs/statistics.ts";
+import { type SweepStatistics, sweepStatistics } from "../runs/statistics/sweeps.ts";
 import { type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Command, Terminal } from "./command.ts";
 import { experimentFlags, requestOf } from "./experiments/flags.ts";
@@ -75,10 +75,9 @@ export const dataset: Command = {
     }
     terminal.status("");
     const samples = SAMPLE_MODES.find((known) => known === args.text("samples")) ?? "correct";
-    const tasks = [...byTask].map(([task, runs]) => ({
-      task,
-      ...sweepStatistics([...runs.values()], samples),
-    }));
+    const tasks = [...byTask].map(([task, runs]) =>
+      taskReport(task, sweepStatistics([...runs.values()], samples)),
+    );
     if (repeats > 0) {
       terminal.note(`${repeats} of ${questions.length} questions repeat another one; counted once`);
     }
@@ -159,23 +158,54 @@ async function runOf(
 
 /** Only what the statistics need is kept of each clip. */
 function isCounted(event: RunEvent): boolean {
-  return event.type === "answer" || event.type === "branch.result";
+  return ["run.started", "answer", "branch.result"].includes(event.type);
+}
+
+/** A task's statistics as `--json` prints them; layers count from 0, intervals are of 95 %. */
+function taskReport(task: string, { clean, points }: SweepStatistics) {
+  return {
+    task,
+    clips: clean.of,
+    cleanAccuracy: clean.of === 0 ? 0 : clean.share,
+    cleanAccuracyInterval: [clean.low, clean.high],
+    points: points.map(({ series, layer, change, significant, noEffect, accuracy }) => ({
+      series,
+      layer,
+      clips: change.values,
+      videos: change.sources,
+      meanRelativeDiff: change.mean,
+      /** Half of the interval's width; null where one video says nothing of the spread. */
+      interval: change.low === null || change.high === null ? null : (change.high - change.low) / 2,
+      low: change.low,
+      high: change.high,
+      method: change.method,
+      p: change.p,
+      significant,
+      noEffect,
+      accuracy: accuracy.share,
+      accuracyInterval: [accuracy.low, accuracy.high],
+    })),
+  };
 }
 
 function printTask(
-  { task, clips, cleanAccuracy, points }: SweepStatistics & { readonly task: string },
+  { task, clips, cleanAccuracy, points }: ReturnType<typeof taskReport>,
   print: (line: string) => void,
 ): void {
   print(`${task}: ${clips} clips, clean accuracy ${(100 * cleanAccuracy).toFixed(1)} %`);
+  print("Mean change of the answer's probability in %, half of its 95 % interval; * significant");
   const series = [...new Set(points.map((point) => point.series))];
   const layers = [...new Set(points.map(({ layer }) => layer))].sort((a, b) => a - b);
   const width = Math.max(0, ...series.map((name) => name.length));
-  print(`${"".padEnd(width)}${layers.map((layer) => String(layer + 1).padStart(12)).join("")}`);
+  print(`${"".padEnd(width)}${layers.map((layer) => String(layer + 1).padStart(13)).join("")}`);
   for (const name of series) {
     const cells = layers.map((layer) => {
       const point = points.find((found) => found.series === name && found.layer === layer);
-      if (point === undefined) return "".padStart(12);
-      return `${point.meanRelativeDiff.toFixed(1)}±${point.interval.toFixed(1)}`.padStart(12);
+      if (point === undefined) return "".padStart(13);
+      const half = point.interval === null ? "" : `±${point.interval.toFixed(1)}`;
+      return `${point.meanRelativeDiff.toFixed(1)}${half}${point.significant ? "*" : ""}`.padStart(
+        13,
+      );
     });
     print(`${name.padEnd(width)}${cells.join("")}`);
   }

@@ -1,4 +1,5 @@
 import { InputError, ModelError, throwIfCancelled } from "../common/errors.ts";
+import { randomSource } from "../common/random.ts";
 import { renderChat } from "../prompts/chat.ts";
 import { type PromptTokens, runPrompt, runTokens, tokenizePrompt } from "../prompts/groups.ts";
 import { CHAT_TEMPLATE, type RenderedPrompt, renderPrompt } from "../prompts/templates.ts";
@@ -18,7 +19,6 @@ import type { FrameRule, RgbFrame } from "../video/types.ts";
 import { rowPositions, timesOf } from "./clocks.ts";
 import { type CleanReadRequest, massRequest } from "./experiments/observe.ts";
 import type { ExperimentContext } from "./experiments/plan.ts";
-import { randomSource } from "./experiments/random.ts";
 import type { PreparedPrompt } from "./experiments/run.ts";
 import { checkPictureFits } from "./families/shared/processor-fit.ts";
 import {

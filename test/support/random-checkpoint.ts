@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { randomSource } from "../../src/engine/experiments/random.ts";
+import { randomSource } from "../../src/common/random.ts";
 
 /** Sizes of a random LLaVA checkpoint; weights are drawn so that attention is peaked. */
 export interface RandomSizes {

@@ -1,10 +1,10 @@
+import { randomSource } from "../../common/random.ts";
 import type { KeptRanges } from "../../protocol/experiments/schemas.ts";
 import { RANDOM_SERIES } from "../../protocol/pathways.ts";
 import type { Branch, EdgeSet, Intervention } from "../trace/interventions.ts";
 import { forEachBlockedKey } from "../trace/interventions.ts";
 import { crossFrameEdges, edgesBetween } from "./edges.ts";
 import { type ExperimentContext, type ExperimentPoint, groupOf, layersIn } from "./plan.ts";
-import { randomSource } from "./random.ts";
 
 /** Everything that is cut so that only the pathway is left. */
 export function pathwayCuts(kept: KeptRanges, context: ExperimentContext): Intervention[] {
