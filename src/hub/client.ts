@@ -2,6 +2,7 @@ import { listFiles, listModels, modelInfo } from "@huggingface/hub";
 import { CancelledError, InputError } from "../common/errors.ts";
 import { BodyLimitError, readBody } from "./bodies.ts";
 import { HubError } from "./failures.ts";
+import { isRepositoryName } from "./names.ts";
 import type { HubRequests } from "./requests.ts";
 
 /** A file of a model on the hub, with the checksum its content must have. */
@@ -82,9 +83,12 @@ export class HubClient {
           });
           for await (const model of models) {
             const parameters: unknown = model.safetensors?.parameters;
+            const { name, downloads }: { name: unknown; downloads: unknown } = model;
+            // A model without a name that can be asked for is left out.
+            if (typeof name !== "string" || !isRepositoryName(name)) continue;
             found.push({
-              name: model.name,
-              downloads: model.downloads,
+              name,
+              downloads: typeof downloads === "number" ? downloads : 0,
               gated: Boolean(model.gated),
               licence: taggedLicence(model.tags),
               modelType: textOf((model.config as { model_type?: unknown } | null)?.model_type),
@@ -123,7 +127,9 @@ export class HubClient {
       })) {
         if (++entries > MAX_ENTRIES) throw damaged(name, `more than ${MAX_ENTRIES} files`);
         if (type !== "file" || !/^[\w.+-]+$/.test(path)) continue;
-        const sha256 = lfs?.oid.replace(/^sha256:/, "");
+        // An answer is what the hub says, whatever the library's types promise.
+        const pointer: unknown = lfs?.oid;
+        const sha256 = lfs == null ? undefined : String(pointer).replace(/^sha256:/, "");
         const hash = sha256 ?? oid ?? "";
         const bytes = lfs?.size ?? size;
         const isHash = sha256 === undefined ? /^[0-9a-f]{40}$/ : /^[0-9a-f]{64}$/;

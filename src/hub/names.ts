@@ -24,6 +24,12 @@ export function repositoryName(text: string, endpoint: string): string {
   return parts.join("/");
 }
 
+/** Whether a text is a model's whole name, as the hub itself gives it. */
+export function isRepositoryName(text: string): boolean {
+  const parts = text.split("/");
+  return parts.length <= 2 && parts.every((part) => PART.test(part));
+}
+
 /**
  * A branch, tag or commit as it may stand in addresses and in the cache's `refs` folder.
  *

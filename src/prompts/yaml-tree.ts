@@ -27,15 +27,8 @@ const MAX_INDENT = 200;
 export function parseYamlTree(text: string): SourceTree {
   const unsafe = unsafeReason(text);
   if (unsafe !== undefined) return { errors: [unsafe] };
-  const document = parseDocument(text, {
-    version: "1.2",
-    schema: "core",
-    uniqueKeys: false,
-    stringKeys: false,
-    prettyErrors: false,
-    // "silent" would leave out that a second document follows, and drop it.
-    logLevel: "error",
-  });
+  const document = composed(text);
+  if (document === undefined) return { errors: [tooDeep(0)] };
   const found = [...document.errors, ...document.warnings].map(
     ({ code, message, pos: [start, end] }) => ({
       message:
@@ -48,6 +41,25 @@ export function parseYamlTree(text: string): SourceTree {
   const errors: SourceError[] = [];
   const root = convert(document.contents, 0, errors);
   return errors.length > 0 ? { errors } : { root };
+}
+
+/** A text's document; undefined when its nesting exceeds the parser's stack. */
+function composed(text: string) {
+  try {
+    return parseDocument(text, {
+      version: "1.2",
+      schema: "core",
+      uniqueKeys: false,
+      stringKeys: false,
+      prettyErrors: false,
+      // "silent" would leave out that a second document follows, and drop it.
+      logLevel: "error",
+    });
+  } catch (error) {
+    // Maps that begin on one line after the other nest without a mark that could be counted.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** A cheap pass over the lexemes, without recursion. */

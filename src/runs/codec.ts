@@ -47,7 +47,9 @@ export function decodeEvent(line: string): DecodedLine {
   if (parsed.success) return { kind: "event", event: parsed.data };
   const [issue] = parsed.error.issues;
   const where = issue === undefined || issue.path.length === 0 ? "" : ` ${issue.path.join(".")}:`;
-  return problem(cut(`is not a valid ${type} event:${where} ${issue?.message ?? "wrong fields"}`));
+  const missing = issue?.message.endsWith("received undefined") === true;
+  const why = missing ? "is missing" : (issue?.message ?? "wrong fields");
+  return problem(cut(`is not a valid ${type} event:${where} ${why}`));
 }
 
 /** A sentence for a run that a newer version wrote; undefined when this version knows its format. */

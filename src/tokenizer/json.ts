@@ -19,9 +19,7 @@ export function objectsOf(config: JsonObject, key: string): JsonObject[] {
 
 /** Raised inside this folder; `openTokenizer` adds the file's name. */
 export function unsupported(what: string, value: unknown, known: readonly string[]): ModelError {
-  return new ModelError(
-    `${what} is ${JSON.stringify(value)?.slice(0, 100)}; supported are ${known.join(", ")}`,
-  );
+  return new ModelError(`${what} is ${stated(value)}; supported are ${known.join(", ")}`);
 }
 
 /** A pattern (flag `u`) that matches exactly this text. */
@@ -52,4 +50,9 @@ export function patternOf(config: JsonObject, what: string): RegExp {
     }
   }
   throw unsupported(`the pattern of ${what}`, pattern, ["String", "Regex"]);
+}
+
+/** A value as the file states it. */
+export function stated(value: unknown): string {
+  return value === undefined ? "not stated" : JSON.stringify(value).slice(0, 200);
 }

@@ -13,7 +13,7 @@ import {
 import { alignedToItself } from "./aligned.ts";
 import { checkSize, withinTime } from "./bounds.ts";
 import { pieceToBytes, readableBytes } from "./bytes.ts";
-import { isObject, type JsonObject, MAX_TOKEN_ID } from "./json.ts";
+import { isObject, type JsonObject, MAX_TOKEN_ID, stated } from "./json.ts";
 import { compileNormalizer } from "./normalizers.ts";
 import { compilePieceModel, type TokenSpan } from "./pieces.ts";
 import { compileSplitter } from "./splitters.ts";
@@ -262,21 +262,19 @@ function checkedModel(json: JsonObject): JsonObject {
   // Older files do not name the kind: only one has merges.
   const type = model.type ?? (Array.isArray(model.merges) ? "BPE" : "WordPiece");
   if (type !== "BPE" && type !== "WordPiece") {
-    throw new ModelError(`"model.type" is ${JSON.stringify(type)}; supported are BPE, WordPiece`);
+    throw new ModelError(`"model.type" is ${stated(type)}; supported are BPE, WordPiece`);
   }
   const { vocab, merges } = model;
   if (!isObject(vocab)) throw new ModelError('"model.vocab" is missing or not an object');
   for (const [piece, id] of Object.entries(vocab)) {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > MAX_TOKEN_ID) {
-      throw new ModelError(
-        `"model.vocab" gives ${JSON.stringify(piece)} the id ${JSON.stringify(id)}`,
-      );
+      throw new ModelError(`"model.vocab" gives ${JSON.stringify(piece)} the id ${stated(id)}`);
     }
   }
   if (type === "BPE") {
     const wrong = Array.isArray(merges) ? merges.find((merge) => !isMerge(merge)) : merges;
     if (!Array.isArray(merges) || wrong !== undefined) {
-      throw new ModelError(`"model.merges" is not a list of pairs: ${JSON.stringify(wrong)}`);
+      throw new ModelError(`"model.merges" is not a list of pairs: ${stated(wrong)}`);
     }
   }
   return { ...model, type };
@@ -290,6 +288,9 @@ function isMerge(merge: unknown): boolean {
 function part(json: JsonObject, key: string): JsonObject | null {
   const value = json[key] ?? null;
   if (value !== null && !isObject(value)) throw new ModelError(`"${key}" is not an object`);
+  if (value !== null && typeof value.type !== "string") {
+    throw new ModelError(`"${key}.type" is ${stated(value.type)}; a text is needed`);
+  }
   return value;
 }
 
