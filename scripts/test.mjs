@@ -12,7 +12,7 @@ import { paritySummary } from "./parity-summary.mjs";
 import { chooseServer, SERVER_VARIABLE } from "./vscode/servers.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const LAYERS = ["unit", "parity", "host", "panel"];
+const LAYERS = ["unit", "parity", "fuzz", "host", "panel"];
 /** Layers that open windows: one file at a time. */
 const ALONE = new Set(["host", "panel"]);
 /** A layer that takes longer hangs. */
