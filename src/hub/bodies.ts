@@ -26,7 +26,10 @@ export interface BodyLimits {
  *
  * @throws CutError when it falls silent; BodyLimitError when a bound is reached.
  */
-export async function readBody(response: Response, limits: BodyLimits): Promise<Buffer> {
+export async function readBody(
+  response: Response,
+  limits: BodyLimits,
+): Promise<Buffer<ArrayBuffer>> {
   const body = response.body?.getReader();
   if (body === undefined) return Buffer.alloc(0);
   const end = performance.now() + limits.totalTimeoutMs;

@@ -157,7 +157,10 @@ export class HubRequests {
   }
 
   /** An answer's whole body. @throws HubError when it does not end, or is too large. */
-  async #answer(response: Response, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #answer(
+    response: Response,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     try {
       return await readBody(response, { mostBytes: MAX_ANSWER_BYTES, ...this.retryPolicy });
     } catch (error) {
