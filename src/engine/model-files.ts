@@ -28,7 +28,7 @@ export async function readModelFiles(folder: string): Promise<ModelFiles> {
   const [{ value: config }, tokenizer, images, chatTemplate] = await Promise.all([
     readJsonFile(folder, "config.json"),
     openTokenizer(folder),
-    readFrameProcessor(folder, spec.frameProcessor),
+    readFrameProcessor(folder, spec.processor),
     readChatTemplate(folder),
   ]);
   checkProcessorFits(folder, spec, images);

@@ -1,17 +1,8 @@
 import { ConfigReader } from "../common/config-reader.ts";
 import { ModelError } from "../common/errors.ts";
 import { LIMITS } from "../common/limits.ts";
-import {
-  type AreaStep,
-  readPublishedArea,
-  readQwenArea,
-  readQwenSampling,
-  readVideoLlama3Area,
-  readVideoLlama3Sampling,
-} from "./any-size.ts";
 import type { EvenSampling } from "./even-indices.ts";
 import type { ClipResize, FirstResize } from "./first-resize.ts";
-import type { FrameProcessor } from "./frame-processor.ts";
 import type { Resample } from "./pillow-resize.ts";
 
 /** Per channel: red, green, blue. */
@@ -20,6 +11,22 @@ export type Channels = readonly [number, number, number];
 export interface Size {
   readonly width: number;
   readonly height: number;
+}
+
+/** Nearly in its shape to sides of whole multiples and an area within bounds. */
+export interface AreaStep {
+  /** Pixels along the side of a patch, and of the square that a side is a whole multiple of. */
+  readonly patchSize: number;
+  readonly multiple: number;
+  readonly minPixels: number;
+  readonly maxPixels: number;
+  /** Further bound on all frames together; none when absent. */
+  readonly clipPixels?: number;
+  /**
+   * What becomes of the least area where a frame's share of `clipPixels` is below it: it is "capped"
+   * at the share, or "enforced" over it; absent: the share is raised above it.
+   */
+  readonly minPixelsPolicy?: "capped" | "enforced";
 }
 
 /**
@@ -57,17 +64,50 @@ export interface ImageProcessorSpec {
   readonly useTokenCompression?: boolean;
 }
 
-/** Processors that treat a frame alike; the LLaVA ones cut stills into tiles besides, frames never. */
-const PROCESSORS = new Set([
-  "CLIPImageProcessor",
-  "CLIPImageProcessorFast",
-  "CLIPImageProcessorPil",
-  "CLIPFeatureExtractor",
-  "LlavaImageProcessor",
-  "LlavaImageProcessorFast",
-  "LlavaNextImageProcessor",
-  "LlavaNextImageProcessorFast",
-]);
+/** What a family's processor does: where its settings stand, and what they mean when left out. */
+export interface ProcessorRules {
+  /**
+   * The settings' file: that of still images, which frames are given to one by one; or a video
+   * processor's, which one of still images may stand in for.
+   */
+  readonly settings: "stills" | "video";
+  /** The file is the one of still images alone, never a part of processor_config.json. */
+  readonly alone?: boolean;
+  /** Values of `image_processor_type`, or of `video_processor_type` for a video processor. */
+  readonly types: ReadonlySet<string>;
+  /** Keys it knows beside those of every processor. */
+  readonly keys: readonly string[];
+  /** Middle part that is kept where the file does not say; null: no part is cut off. */
+  readonly crop: Size | null;
+  readonly resample: Resample;
+  readonly mean: Channels;
+  readonly std: Channels;
+  /** The sizes that a frame is brought to, one after another. */
+  resizes(config: ConfigReader): ResizeStep[];
+  sampling?(config: ConfigReader): EvenSampling | "spread";
+  useTokenCompression?(config: ConfigReader): boolean;
+  /** @throws ModelError when the processor_config.json beside the settings cannot be used. */
+  checkBeside?(config: ConfigReader): void;
+}
+
+/** Keys of video processors that say nothing about a frame's values: frames are sampled by us. */
+export const VIDEO_KEYS: readonly string[] = [
+  "video_processor_type",
+  "do_sample_frames",
+  "num_frames",
+  "fps",
+  "video_metadata",
+  "return_metadata",
+];
+
+export function square(side: number): Size {
+  return { width: side, height: side };
+}
+
+/** One resize, as the file says, else to the usual size. */
+export function resizeOnce(usual: ResizeStep): ProcessorRules["resizes"] {
+  return (config) => (config.flag("do_resize", true) ? [readResize(config, usual)] : []);
+}
 
 /** Pillow's numbers for its filters. */
 const RESAMPLES: readonly Resample[] = [
@@ -109,193 +149,46 @@ const KNOWN = new Set([
   "device",
 ]);
 
-/** Keys of video processors that say nothing about a frame's values: frames are sampled by us. */
-const SAMPLING = [
-  "video_processor_type",
-  "do_sample_frames",
-  "num_frames",
-  "fps",
-  "video_metadata",
-  "return_metadata",
-];
-/** Keys of Qwen2-VL's video processor; those of its still-image processor are among them. */
-const QWEN_KEYS = [
-  "min_pixels",
-  "max_pixels",
-  "patch_size",
-  "temporal_patch_size",
-  "merge_size",
-  "min_frames",
-  "max_frames",
-  "cap_pixels_per_frame",
-  "max_video_tokens",
-];
-/** Keys that say something of stills alone, in files that stand in for a video processor's. */
-const VIDEO_KNOWN: Readonly<Record<FrameProcessor, ReadonlySet<string>>> = {
-  clip: new Set(),
-  pllava: new Set(),
-  "llava-next-video": new Set(SAMPLING),
-  "llava-onevision": new Set([...SAMPLING, "num_image_tokens", "vision_feature_select_strategy"]),
-  internvl: new Set([
-    ...SAMPLING,
-    "initial_shift",
-    "crop_to_patches",
-    "min_patches",
-    "max_patches",
-  ]),
-  smolvlm: new Set([
-    ...SAMPLING,
-    "video_sampling",
-    "max_image_size",
-    "do_image_splitting",
-    "return_row_col_info",
-  ]),
-  "qwen2-5-vl": new Set([...SAMPLING, ...QWEN_KEYS]),
-  "video-llama-3": new Set([...SAMPLING, ...QWEN_KEYS, "use_token_compression"]),
-  videollama3: new Set(["patch_size", "min_tokens", "max_tokens"]),
-};
-/** Processors of still images, which frames are given to one by one. */
-const STILLS: ReadonlySet<FrameProcessor> = new Set(["clip", "pllava", "videollama3"]);
-/** Longer side that the reference's processor first brings a frame to. */
-const PLLAVA_LONGEST = 640;
-/** Side of the square that SmolVLM's class squeezes a frame into. */
-const SMOLVLM_SIDE = 364;
-
-/** What a processor's class does when its file does not say. */
-interface Defaults {
-  /** Values of `image_processor_type`, or of `video_processor_type` for a video processor. */
-  readonly types: ReadonlySet<string>;
-  /** Or what reads it, where it follows an area. */
-  readonly size: ResizeStep | ((config: ConfigReader) => AreaStep);
-  /** Middle part that is kept; null: no part is cut off. */
-  readonly crop: Size | null;
-  readonly resample: Resample;
-  readonly mean: Channels;
-  readonly std: Channels;
-  readonly sampling?: (config: ConfigReader) => EvenSampling | "spread";
-}
-
-const CLIP_MEAN: Channels = [0.48145466, 0.4578275, 0.40821073];
-const CLIP_STD: Channels = [0.26862954, 0.26130258, 0.27577711];
-const HALVES: Channels = [0.5, 0.5, 0.5];
-
-function square(side: number): Size {
-  return { width: side, height: side };
-}
-
-const CLIP_DEFAULTS: Defaults = {
-  types: PROCESSORS,
-  size: { shortestEdge: 224 },
-  crop: square(224),
-  resample: "bicubic",
-  mean: CLIP_MEAN,
-  std: CLIP_STD,
-};
-
-const DEFAULTS: Readonly<Record<FrameProcessor, Defaults>> = {
-  clip: CLIP_DEFAULTS,
-  pllava: CLIP_DEFAULTS,
-  "llava-next-video": {
-    types: new Set(["LlavaNextVideoVideoProcessor", "LlavaNextVideoImageProcessor"]),
-    size: { shortestEdge: 224 },
-    crop: square(224),
-    resample: "bicubic",
-    mean: CLIP_MEAN,
-    std: CLIP_STD,
-  },
-  "llava-onevision": {
-    types: new Set(["LlavaOnevisionVideoProcessor"]),
-    size: square(384),
-    crop: null,
-    resample: "bicubic",
-    mean: CLIP_MEAN,
-    std: CLIP_STD,
-  },
-  internvl: {
-    types: new Set(["InternVLVideoProcessor"]),
-    size: square(384),
-    crop: null,
-    resample: "bicubic",
-    mean: CLIP_MEAN,
-    std: CLIP_STD,
-  },
-  smolvlm: {
-    types: new Set(["SmolVLMVideoProcessor"]),
-    size: { longestEdge: 4 * 364 },
-    crop: null,
-    resample: "lanczos",
-    mean: HALVES,
-    std: HALVES,
-  },
-  "qwen2-5-vl": {
-    types: new Set(["Qwen2VLVideoProcessor", "Qwen2_5_VLVideoProcessor"]),
-    size: readQwenArea,
-    crop: null,
-    resample: "bicubic",
-    mean: CLIP_MEAN,
-    std: CLIP_STD,
-    sampling: readQwenSampling,
-  },
-  "video-llama-3": {
-    types: new Set(["VideoLlama3VideoProcessor"]),
-    size: readVideoLlama3Area,
-    crop: null,
-    resample: "bicubic",
-    mean: HALVES,
-    std: HALVES,
-    sampling: readVideoLlama3Sampling,
-  },
-  videollama3: {
-    types: new Set(["Videollama3ImageProcessor"]),
-    size: readPublishedArea,
-    crop: null,
-    resample: "bicubic",
-    mean: CLIP_MEAN,
-    std: CLIP_STD,
-    sampling: () => "spread",
-  },
-};
-
 /**
  * Reads a processor's settings with the meaning its class gives them: the content of a
- * `preprocessor_config.json` for CLIP's image processor, of a video processor's file for the others.
+ * `preprocessor_config.json` for a processor of still images, of a video processor's file for the
+ * others.
  *
  * @param file named in errors
- * @param processor whose rules; CLIPImageProcessor's by default
  * @throws ModelError naming the key and the value that cannot be used
  */
 export function parseImageProcessor(
   json: unknown,
   file: string,
-  processor: FrameProcessor = "clip",
+  rules: ProcessorRules,
 ): ImageProcessorSpec {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new ModelError(`${file}: is not a JSON object; copy or download it again`);
   }
   const config = new ConfigReader(json as Record<string, unknown>, file);
-  const defaults = DEFAULTS[processor];
-  checkType(config, processor, defaults);
+  checkType(config, rules);
   for (const [key, value] of Object.entries(json)) {
     const off = value === null || value === false;
-    if (!KNOWN.has(key) && !VIDEO_KNOWN[processor].has(key) && !off) {
+    if (!KNOWN.has(key) && !rules.keys.includes(key) && !off) {
       throw config.refuse(key, "this step is not supported");
     }
   }
-  const crops = config.flag("do_center_crop", defaults.crop !== null);
+  const crops = config.flag("do_center_crop", rules.crop !== null);
+  const { sampling, useTokenCompression } = rules;
   return {
-    resize: readResizes(config, processor, defaults),
-    resample: readResample(config, defaults),
-    crop: crops ? readCrop(config, defaults) : null,
+    resize: rules.resizes(config),
+    resample: readResample(config, rules),
+    crop: crops ? readCrop(config, rules) : null,
     rescaleFactor: config.flag("do_rescale", true)
       ? config.number("rescale_factor", 1 / 255)
       : null,
     normalize: config.flag("do_normalize", true)
-      ? { mean: readChannels(config, "image_mean", defaults.mean), std: readStd(config, defaults) }
+      ? { mean: readChannels(config, "image_mean", rules.mean), std: readStd(config, rules) }
       : null,
-    ...(defaults.sampling === undefined ? {} : { sampling: defaults.sampling(config) }),
-    ...(processor === "video-llama-3"
-      ? { useTokenCompression: config.flag("use_token_compression", true) }
-      : {}),
+    ...(sampling === undefined ? {} : { sampling: sampling(config) }),
+    ...(useTokenCompression === undefined
+      ? {}
+      : { useTokenCompression: useTokenCompression(config) }),
   };
 }
 
@@ -303,8 +196,8 @@ export function parseImageProcessor(
  * A file of a still-image processor may stand in for a video processor's, which then takes its
  * numbers; a file of another video processor may not.
  */
-function checkType(config: ConfigReader, processor: FrameProcessor, { types }: Defaults): void {
-  if (!STILLS.has(processor)) {
+function checkType(config: ConfigReader, { settings, types }: ProcessorRules): void {
+  if (settings === "video") {
     const type = "video_processor_type";
     if (config.has(type) && !types.has(config.text(type))) {
       throw config.refuse(type, `one of these is needed: ${[...types].join(", ")}`);
@@ -322,38 +215,12 @@ function checkType(config: ConfigReader, processor: FrameProcessor, { types }: D
   }
 }
 
-function readResizes(
-  config: ConfigReader,
-  processor: FrameProcessor,
-  defaults: Defaults,
-): ResizeStep[] {
-  const { size } = defaults;
-  const resizes = config.flag("do_resize", true);
-  if (processor === "pllava" && typeof size !== "function") {
-    const own = readResize(config, size);
-    // The reference cannot take a size of another form: such a checkpoint is none of its own.
-    if (!("shortestEdge" in own)) return resizes ? [own] : [];
-    const first = { longestAtMost: PLLAVA_LONGEST, shortest: own.shortestEdge };
-    return resizes ? [first, own] : [first];
-  }
-  if (!resizes) return [];
-  if (typeof size === "function") return [size(config)];
-  if (processor !== "smolvlm") return [readResize(config, size)];
-  // SmolVLM's video processor resizes, then squeezes into a square. Its class lets the size of stills
-  // win over the one among the sampling rules where a file has both, as published ones do.
-  const sampling = config.section("video_sampling");
-  const first =
-    !config.has("size") && sampling.has("video_size")
-      ? readResize(sampling, size, "video_size")
-      : readResize(config, size);
-  const side = config.has("max_image_size")
-    ? config.section("max_image_size").size("longest_edge", undefined, LIMITS.pictureSide)
-    : SMOLVLM_SIDE;
-  const step = "longestEdge" in first ? { longestEdge: Math.min(first.longestEdge, 4096) } : first;
-  return [step, square(side)];
-}
-
-function readResize(config: ConfigReader, usual: ResizeStep, key = "size"): ResizeStep {
+/**
+ * A resize as the file says it.
+ *
+ * @param usual where it does not; which forms are taken follows from it.
+ */
+export function readResize(config: ConfigReader, usual: ResizeStep, key = "size"): ResizeStep {
   if (!config.has(key)) return usual;
   if (typeof config.raw(key) === "number") {
     const length = config.size(key, undefined, LIMITS.pictureSide);
@@ -373,7 +240,7 @@ function readResize(config: ConfigReader, usual: ResizeStep, key = "size"): Resi
   throw config.refuse(key, 'a number, {"shortest_edge"} or {"height", "width"} is needed');
 }
 
-function readCrop(config: ConfigReader, { crop }: Defaults): Size {
+function readCrop(config: ConfigReader, { crop }: ProcessorRules): Size {
   if (!config.has("crop_size") && crop !== null) return crop;
   if (typeof config.raw("crop_size") === "number") return square(side(config, "crop_size"));
   const size = config.section("crop_size");
@@ -385,14 +252,14 @@ function side(config: ConfigReader, key: string): number {
   return config.size(key, undefined, LIMITS.pictureSide);
 }
 
-function readResample(config: ConfigReader, defaults: Defaults): Resample {
-  const resample = RESAMPLES[config.number("resample", RESAMPLES.indexOf(defaults.resample))];
+function readResample(config: ConfigReader, rules: ProcessorRules): Resample {
+  const resample = RESAMPLES[config.number("resample", RESAMPLES.indexOf(rules.resample))];
   if (resample === undefined) throw config.refuse("resample", "one of Pillow's 0 to 5 is needed");
   return resample;
 }
 
-function readStd(config: ConfigReader, defaults: Defaults): Channels {
-  const std = readChannels(config, "image_std", defaults.std);
+function readStd(config: ConfigReader, rules: ProcessorRules): Channels {
+  const std = readChannels(config, "image_std", rules.std);
   if (std.some((value) => value <= 0)) throw config.refuse("image_std", "must be above 0");
   return std;
 }

@@ -1,8 +1,7 @@
 import { InputError } from "../common/errors.ts";
-import type { AreaStep } from "./any-size.ts";
 import { type ClipResize, firstResizeOf } from "./first-resize.ts";
 import { roundHalfToEven } from "./frame-indices.ts";
-import type { ImageProcessorSpec, ResizeStep, Size } from "./image-processor.ts";
+import type { AreaStep, ImageProcessorSpec, ResizeStep, Size } from "./image-processor.ts";
 import { type PixelRectangle, pillowResize } from "./pillow-resize.ts";
 import type { RgbImage } from "./types.ts";
 

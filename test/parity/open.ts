@@ -57,7 +57,7 @@ export async function openCase(name: CaseName, mapped = false): Promise<OpenCase
     ...fixture,
     model,
     tokenizer: await openTokenizer(fixture.folder),
-    images: await readFrameProcessor(fixture.folder, spec.frameProcessor),
+    images: await readFrameProcessor(fixture.folder, spec.processor),
   };
 }
 

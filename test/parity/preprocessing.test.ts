@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
+import { CLIP_PROCESSOR } from "../../src/engine/families/shared/clip-processor.ts";
 import { type ImageProcessorSpec, parseImageProcessor } from "../../src/video/image-processor.ts";
 import { type PixelValues, preprocess } from "../../src/video/preprocess.ts";
 import { readFrameProcessor } from "../../src/video/processor-file.ts";
@@ -10,7 +11,7 @@ import { Errors } from "./measure.ts";
 for (const item of await loadPreprocessing()) {
   test(`${item.name}: the picture is the processor's`, (t) => {
     const [height = 0, width = 0] = item.source.shape;
-    const spec = parseImageProcessor(item.processor, item.name);
+    const spec = parseImageProcessor(item.processor, item.name, CLIP_PROCESSOR);
     const result = preprocess([{ width, height, data: item.source.data }], spec);
     assert.deepEqual(result.shape, [1, 3, item.height, item.width]);
     const errors = new Errors();
@@ -37,8 +38,8 @@ for (const item of await loadPreprocessing()) {
 for (const name of [...CASE_NAMES, ...FAMILY_CASES]) {
   test(`${name}: frames become the processor's pixel values`, async (t) => {
     const { folder, facts, frames, tensors } = await loadFixture(name);
-    const { frameProcessor } = await readModelSpec(folder);
-    const spec = await readFrameProcessor(folder, frameProcessor);
+    const { processor } = await readModelSpec(folder);
+    const spec = await readFrameProcessor(folder, processor);
     const [count, height, width] = facts.frames;
     const size = height * width * 3;
     const images = Array.from({ length: count }, (_, i) => ({

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { QWEN2_5_VL_PROCESSOR } from "../../src/engine/families/qwen2-5-vl/processor.ts";
 import type { Positions } from "../../src/engine/families/shared/rope.ts";
 import { tokenGrid } from "../../src/engine/families/shared/spec.ts";
 import { mropePositions } from "../../src/engine/positions/mrope.ts";
@@ -151,7 +152,7 @@ test("pictures get the sizes that Qwen2-VL's video processor gives them", async 
     const spec = parseImageProcessor(
       { size: { shortest_edge: shortest, longest_edge: longest }, cap_pixels_per_frame: cap },
       "",
-      "qwen2-5-vl",
+      QWEN2_5_VL_PROCESSOR,
     );
     const size = preparedSize({ height, width }, spec, frames);
     assert.deepEqual([size.height, size.width], to, JSON.stringify(asked));

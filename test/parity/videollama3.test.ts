@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { timesOf } from "../../src/engine/clocks.ts";
 import { isNative, tokenGrid, tokenSide } from "../../src/engine/families/shared/spec.ts";
+import { PUBLISHED_VIDEOLLAMA3_PROCESSOR } from "../../src/engine/families/videollama3/processor.ts";
 import { renderFor } from "../../src/engine/prepare.ts";
 import { readChatTemplate } from "../../src/prompts/chat.ts";
 import { type PromptTokens, spansOf, tokenizePrompt } from "../../src/prompts/groups.ts";
@@ -164,10 +165,10 @@ for (const name of VIDEOLLAMA3_CASES) {
     assert.ok(sizes.length > 30);
     for (const { height, width, least, most, frames, to } of sizes) {
       const settings =
-        opened.model.spec.frameProcessor === "videollama3"
+        opened.model.spec.processor === PUBLISHED_VIDEOLLAMA3_PROCESSOR
           ? { min_tokens: least, max_tokens: most }
           : { size: { shortest_edge: least * 784, longest_edge: most * 784 } };
-      const spec = parseImageProcessor(settings, "", opened.model.spec.frameProcessor);
+      const spec = parseImageProcessor(settings, "", opened.model.spec.processor);
       const size = preparedSize({ height, width }, spec, frames);
       const asked = JSON.stringify({ height, width, least, most, frames });
       assert.deepEqual([size.height, size.width], to, asked);

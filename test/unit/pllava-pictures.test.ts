@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { PLLAVA_PROCESSOR } from "../../src/engine/families/llava/processor.ts";
 import { parseImageProcessor } from "../../src/video/image-processor.ts";
 import type { Resample } from "../../src/video/pillow-resize.ts";
 import { cropRectangle, FramePreparer } from "../../src/video/preprocess.ts";
@@ -18,7 +19,7 @@ const CASES = JSON.parse(readFileSync(new URL("data/pllava.json", import.meta.ur
 function processor(side: number, resample: Resample, changes: object = {}) {
   const settings = { size: { shortest_edge: side }, crop_size: side };
   const filters = { resample: resample === "bilinear" ? 2 : 3 };
-  return parseImageProcessor({ ...settings, ...filters, ...changes }, "the file", "pllava");
+  return parseImageProcessor({ ...settings, ...filters, ...changes }, "the file", PLLAVA_PROCESSOR);
 }
 
 for (const { frames, side, resample, sha256 } of CASES) {

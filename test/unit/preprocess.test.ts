@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { InputError, ModelError } from "../../src/common/errors.ts";
 import { readSafetensorsHeader } from "../../src/engine/checkpoint/safetensors.ts";
+import { CLIP_PROCESSOR } from "../../src/engine/families/shared/clip-processor.ts";
 import { parseImageProcessor } from "../../src/video/image-processor.ts";
 import { pillowResize, type Resample } from "../../src/video/pillow-resize.ts";
 import { cropRectangle, preprocess } from "../../src/video/preprocess.ts";
@@ -90,7 +91,7 @@ test("pixel values equal those of the model's own processor in transformers", as
   };
   assert.ok(facts.cases.length >= 15);
   for (const { name, source: from, processor, height, width, everyNthRow } of facts.cases) {
-    const spec = parseImageProcessor(processor, "preprocessor_config.json");
+    const spec = parseImageProcessor(processor, "preprocessor_config.json", CLIP_PROCESSOR);
     const known = facts.sources[from];
     assert.ok(known);
     const { data, shape } = preprocess([source(known)], spec);
@@ -113,7 +114,10 @@ test("pixel values equal those of the model's own processor in transformers", as
   const values = new Float32Array(raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.length));
   const tiny = facts.sources.tiny;
   assert.ok(tiny);
-  const { data } = preprocess([source(tiny)], parseImageProcessor(whole.processor, ""));
+  const { data } = preprocess(
+    [source(tiny)],
+    parseImageProcessor(whole.processor, "", CLIP_PROCESSOR),
+  );
   const rows = values.length / 3 / 64;
   for (const [i, value] of values.entries()) {
     const c = Math.floor(i / (rows * 64));
@@ -123,10 +127,11 @@ test("pixel values equal those of the model's own processor in transformers", as
 });
 
 const CONFIG = { image_processor_type: "CLIPImageProcessor", size: 8, crop_size: 8 };
-const parse = (changes: object) => parseImageProcessor({ ...CONFIG, ...changes }, "the file");
+const parse = (changes: object) =>
+  parseImageProcessor({ ...CONFIG, ...changes }, "the file", CLIP_PROCESSOR);
 
 test("what the file leaves out has the values of CLIPImageProcessor", () => {
-  assert.deepEqual(parseImageProcessor({}, "the file"), {
+  assert.deepEqual(parseImageProcessor({}, "the file", CLIP_PROCESSOR), {
     resize: [{ shortestEdge: 224 }],
     resample: "bicubic",
     crop: { width: 224, height: 224 },
@@ -185,7 +190,10 @@ test("what is not supported is refused by key and value", () => {
   refused({ do_resize: "yes" }, /"do_resize" is "yes"/);
   refused({ do_sharpen: true }, /"do_sharpen" is true; this step is not supported/);
   refused({ image_processor_type: "LlavaImageProcessor", do_pad: true }, /"do_pad" is true/);
-  assert.throws(() => parseImageProcessor([], "the file"), /the file: is not a JSON object/);
+  assert.throws(
+    () => parseImageProcessor([], "the file", CLIP_PROCESSOR),
+    /the file: is not a JSON object/,
+  );
 });
 
 test("the crop rectangle is the part of the frame that reaches the model", () => {

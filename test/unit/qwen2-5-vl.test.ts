@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { QWEN2_5_VL_PROCESSOR } from "../../src/engine/families/qwen2-5-vl/processor.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { isNative, tokenGrid } from "../../src/engine/families/shared/spec.ts";
 import { coveredFrames } from "../../src/runs/token-frames.ts";
@@ -64,7 +65,7 @@ describe("reading a Qwen2.5-VL checkpoint", () => {
 });
 
 test("settings of its processor that cannot be used are refused with key and value", () => {
-  const parse = (json: object) => () => parseImageProcessor(json, "p.json", "qwen2-5-vl");
+  const parse = (json: object) => () => parseImageProcessor(json, "p.json", QWEN2_5_VL_PROCESSOR);
   assert.throws(parse({ temporal_patch_size: 3 }), /p\.json: "temporal_patch_size" is 3/);
   assert.throws(parse({ size: { height: 3, width: 4 } }), /"size" is/);
   assert.throws(parse({ fps: 2, num_frames: 8 }), /"num_frames" is 8/);

@@ -8,6 +8,10 @@ import { timesOf } from "../../src/engine/clocks.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { readModelSpec } from "../../src/engine/families/registry.ts";
 import { isNative, tokenGrid } from "../../src/engine/families/shared/spec.ts";
+import {
+  PUBLISHED_VIDEOLLAMA3_PROCESSOR,
+  VIDEOLLAMA3_PROCESSOR,
+} from "../../src/engine/families/videollama3/processor.ts";
 import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
 import type { AnalysisJob } from "../../src/protocol/requests.ts";
 import { spreadIndices } from "../../src/video/even-indices.ts";
@@ -94,27 +98,29 @@ describe("reading a VideoLLaMA3 checkpoint", () => {
     cpSync(PUBLISHED, folder, { recursive: true });
     const file = join(folder, "processor_config.json");
     writeFileSync(file, JSON.stringify({ video_merge_size: 1 }));
-    await assert.rejects(readFrameProcessor(folder, "videollama3"), {
+    await assert.rejects(readFrameProcessor(folder, PUBLISHED_VIDEOLLAMA3_PROCESSOR), {
       message: `${file}: "video_merge_size" is 1; 2 is supported for videos`,
     });
   });
 });
 
 test("settings of its processors that cannot be used are refused with key and value", () => {
-  const library = (json: object) => () => parseImageProcessor(json, "p.json", "video-llama-3");
+  const library = (json: object) => () =>
+    parseImageProcessor(json, "p.json", VIDEOLLAMA3_PROCESSOR);
   assert.throws(library({ merge_size: 1 }), /p\.json: "merge_size" is 1/);
   assert.throws(library({ temporal_patch_size: 2 }), /"temporal_patch_size" is 2/);
   assert.throws(library({ video_processor_type: "Qwen2VLVideoProcessor" }), /VideoLlama3Video/);
-  const published = (json: object) => () => parseImageProcessor(json, "p.json", "videollama3");
+  const published = (json: object) => () =>
+    parseImageProcessor(json, "p.json", PUBLISHED_VIDEOLLAMA3_PROCESSOR);
   assert.throws(published({ image_processor_type: "CLIPImageProcessor" }), /Videollama3Image/);
   assert.throws(published({ max_tokens: 0 }), /"max_tokens" is 0/);
 });
 
 test("each processor's own values stand where its file is silent", () => {
-  const library = parseImageProcessor({}, "file", "video-llama-3");
+  const library = parseImageProcessor({}, "file", VIDEOLLAMA3_PROCESSOR);
   assert.deepEqual(library.normalize?.mean, [0.5, 0.5, 0.5]);
   assert.equal(library.useTokenCompression, true);
-  const published = parseImageProcessor({}, "file", "videollama3");
+  const published = parseImageProcessor({}, "file", PUBLISHED_VIDEOLLAMA3_PROCESSOR);
   assert.deepEqual(published.normalize?.mean, [0.48145466, 0.4578275, 0.40821073]);
   assert.equal(published.useTokenCompression, undefined, "config.json says that");
 });

@@ -3,6 +3,7 @@ import { LIMITS } from "../../../common/limits.ts";
 import type { PromptSpec } from "../../../prompts/prompt-spec.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { PAPER_FRAMES } from "../llava/llava.ts";
+import { PLLAVA_PROCESSOR } from "../llava/processor.ts";
 import { readActivation } from "../shared/activation.ts";
 import { type DecoderKind, fusedRows, readDecoder, readEndTokens } from "../shared/decoder.ts";
 import {
@@ -59,7 +60,7 @@ export function readInternVlChat(
     connector: readShuffle(config, lookup, vision, decoder.hiddenSize),
     // An image-only base is written with one frame; it is run with the paper's eight.
     frames: readFrames(config),
-    frameProcessor: "pllava",
+    processor: PLLAVA_PROCESSOR,
     prompt: readPrompt(config),
     endTokenIds: readEndTokens(config, 2, llm),
     decoder,

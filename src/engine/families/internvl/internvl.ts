@@ -11,6 +11,7 @@ import { readDecoder, readEndTokens } from "../shared/decoder.ts";
 import { type ModelSpec, patchSide } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
 import { featureLayer, readInternVit } from "../shared/vision.ts";
+import { INTERNVL_PROCESSOR } from "./processor.ts";
 
 export const INTERNVL_MODEL_TYPES: readonly string[] = ["internvl"];
 
@@ -53,7 +54,7 @@ export function readInternVl(config: ConfigReader, folder: string, weights: Weig
       projector: readProjector(config, lookup, shuffled, decoder.hiddenSize),
     },
     frames: PAPER_FRAMES,
-    frameProcessor: "internvl",
+    processor: INTERNVL_PROCESSOR,
     prompt: {
       template: "chat",
       videoTokenId: config.id("image_token_id", 151_667),

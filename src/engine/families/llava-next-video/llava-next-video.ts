@@ -5,6 +5,7 @@ import { LLAMA, PAPER_FRAMES, readClipTower, readProjector } from "../llava/llav
 import { readDecoder, readEndTokens } from "../shared/decoder.ts";
 import { type ModelSpec, patchSide } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
+import { LLAVA_NEXT_VIDEO_PROCESSOR } from "./processor.ts";
 
 export const LLAVA_NEXT_VIDEO_MODEL_TYPES: readonly string[] = ["llava_next_video"];
 
@@ -44,7 +45,7 @@ export function readLlavaNextVideo(
       projector: readProjector(config, lookup, vision.hiddenSize, decoder.hiddenSize),
     },
     frames: PAPER_FRAMES,
-    frameProcessor: "llava-next-video",
+    processor: LLAVA_NEXT_VIDEO_PROCESSOR,
     prompt: {
       template: "chat",
       videoTokenId: readTokenId(config, "video_token_id", "video_token_index", 32_000),

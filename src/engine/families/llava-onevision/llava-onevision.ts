@@ -12,6 +12,7 @@ import { readDecoder, readEndTokens } from "../shared/decoder.ts";
 import type { ModelSpec } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
 import { featureLayer, readSiglip } from "../shared/vision.ts";
+import { LLAVA_ONEVISION_PROCESSOR } from "./processor.ts";
 
 export const LLAVA_ONEVISION_MODEL_TYPES: readonly string[] = ["llava_onevision"];
 
@@ -52,7 +53,7 @@ export function readLlavaOnevision(
       newline: lookup.tensor(`${newline}image_newline`, [decoder.hiddenSize]),
     },
     frames: PAPER_FRAMES,
-    frameProcessor: "llava-onevision",
+    processor: LLAVA_ONEVISION_PROCESSOR,
     prompt: {
       template: "chat",
       videoTokenId: readTokenId(config, "video_token_id", "video_token_index", 151_647),

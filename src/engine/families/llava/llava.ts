@@ -6,6 +6,7 @@ import { type DecoderPlace, readDecoder, readEndTokens } from "../shared/decoder
 import type { ModelSpec, PoolingSpec, ProjectorSpec, VisionSpec } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
 import { featureLayer, readClip } from "../shared/vision.ts";
+import { PLLAVA_PROCESSOR } from "./processor.ts";
 
 /**
  * PLLaVA and the LLaVA models it grows from: CLIP tower, two-layer projector, average pooling over
@@ -59,7 +60,7 @@ export function readLlava(config: ConfigReader, folder: string, weights: Weights
       pooling: readPooling(config, vision, grid, frames),
     },
     frames,
-    frameProcessor: "pllava",
+    processor: PLLAVA_PROCESSOR,
     prompt: {
       template: "pllava",
       videoTokenId: config.has("image_token_id")

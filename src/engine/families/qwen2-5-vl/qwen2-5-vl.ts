@@ -13,6 +13,7 @@ import type {
   NativeVisionSpec,
 } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
+import { QWEN2_5_VL_PROCESSOR } from "./processor.ts";
 
 export const QWEN2_5_VL_MODEL_TYPES: readonly string[] = ["qwen2_5_vl"];
 
@@ -52,7 +53,7 @@ export function readQwen25Vl(config: ConfigReader, folder: string, weights: Weig
     vision,
     connector: readMerger(lookup, `${prefix}merger.`, vision, decoder.hiddenSize),
     frames: PAPER_FRAMES,
-    frameProcessor: "qwen2-5-vl",
+    processor: QWEN2_5_VL_PROCESSOR,
     prompt: {
       template: "chat",
       videoTokenId: config.id("video_token_id", 151_656),

@@ -1,6 +1,6 @@
 import { ModelError } from "../../../common/errors.ts";
 import type { PromptSpec } from "../../../prompts/prompt-spec.ts";
-import type { FrameProcessor } from "../../../video/frame-processor.ts";
+import type { ProcessorRules } from "../../../video/image-processor.ts";
 import type { LocatedTensor, WeightRows } from "../../checkpoint/weights.ts";
 
 /** A weight matrix [out, in] with its optional bias [out]; fused ones are rows of a larger tensor. */
@@ -237,7 +237,8 @@ interface CommonSpec {
   readonly notices: readonly string[];
   /** Frames sampled from a clip. */
   readonly frames: number;
-  readonly frameProcessor: FrameProcessor;
+  /** How the checkpoint's processor file is read. */
+  readonly processor: ProcessorRules;
   readonly prompt: PromptSpec;
   /** Tokens that end an answer. */
   readonly endTokenIds: readonly number[];

@@ -6,6 +6,7 @@ import { readDecoder, readEndTokens } from "../shared/decoder.ts";
 import { type ModelSpec, patchSide } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
 import { readSiglip } from "../shared/vision.ts";
+import { SMOLVLM_PROCESSOR } from "./processor.ts";
 
 export const SMOLVLM_MODEL_TYPES: readonly string[] = ["smolvlm"];
 
@@ -56,7 +57,7 @@ export function readSmolVlm(config: ConfigReader, folder: string, weights: Weigh
       ),
     },
     frames: PAPER_FRAMES,
-    frameProcessor: "smolvlm",
+    processor: SMOLVLM_PROCESSOR,
     prompt: {
       template: "smolvlm",
       videoTokenId: config.id("image_token_id", 128_257),

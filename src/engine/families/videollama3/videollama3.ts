@@ -9,6 +9,7 @@ import { axialRope, MOST_THETA } from "../shared/rope.ts";
 import type { MergerSpec, NativeModelSpec, NativeVisionSpec } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
 import { clipLayer, readSquare } from "../shared/vision.ts";
+import { PUBLISHED_VIDEOLLAMA3_PROCESSOR, VIDEOLLAMA3_PROCESSOR } from "./processor.ts";
 
 /** As its authors publish it, with code of its own, and as transformers knows it. */
 const PUBLISHED = "videollama3_qwen2";
@@ -72,7 +73,7 @@ export function readVideoLlama3(
     vision,
     connector,
     frames: PAPER_FRAMES,
-    frameProcessor: published ? "videollama3" : "video-llama-3",
+    processor: published ? PUBLISHED_VIDEOLLAMA3_PROCESSOR : VIDEOLLAMA3_PROCESSOR,
     prompt: published ? publishedPrompt(config) : libraryPrompt(config),
     endTokenIds: readEndTokens(config, 151_645, settings),
     decoder,
