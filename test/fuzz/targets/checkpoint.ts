@@ -10,9 +10,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readSafetensorsHeader } from "../../../src/engine/checkpoint/safetensors.ts";
 import { locateWeights } from "../../../src/engine/checkpoint/weights.ts";
+import { INTERNVL_PROCESSOR } from "../../../src/engine/families/internvl/processor.ts";
+import { PLLAVA_PROCESSOR } from "../../../src/engine/families/llava/processor.ts";
+import { LLAVA_NEXT_VIDEO_PROCESSOR } from "../../../src/engine/families/llava-next-video/processor.ts";
+import { LLAVA_ONEVISION_PROCESSOR } from "../../../src/engine/families/llava-onevision/processor.ts";
+import { QWEN2_5_VL_PROCESSOR } from "../../../src/engine/families/qwen2-5-vl/processor.ts";
 import { readModelSpec } from "../../../src/engine/families/registry.ts";
+import { CLIP_PROCESSOR } from "../../../src/engine/families/shared/clip-processor.ts";
+import { SMOLVLM_PROCESSOR } from "../../../src/engine/families/smolvlm/processor.ts";
+import {
+  PUBLISHED_VIDEOLLAMA3_PROCESSOR,
+  VIDEOLLAMA3_PROCESSOR,
+} from "../../../src/engine/families/videollama3/processor.ts";
 import { openTokenizer } from "../../../src/tokenizer/tokenizer.ts";
-import type { FrameProcessor } from "../../../src/video/frame-processor.ts";
+import type { ProcessorRules } from "../../../src/video/image-processor.ts";
 import { preprocess } from "../../../src/video/preprocess.ts";
 import { readFrameProcessor } from "../../../src/video/processor-file.ts";
 import { ROOT } from "../../support/bundle.ts";
@@ -103,9 +114,16 @@ async function readSpec(folder: string): Promise<void> {
 
 const TEXT = "Question: which way?\n(A) Left … 左 👩‍🚀 \u0000 <image> ASSISTANT:Best option:(";
 
-const PROCESSORS: readonly FrameProcessor[] = [
-  ...(["clip", "pllava", "llava-next-video", "llava-onevision", "internvl"] as const),
-  ...(["smolvlm", "qwen2-5-vl", "video-llama-3", "videollama3"] as const),
+const PROCESSORS: readonly (readonly [name: string, rules: ProcessorRules])[] = [
+  ["CLIP", CLIP_PROCESSOR],
+  ["PLLaVA", PLLAVA_PROCESSOR],
+  ["LLaVA-NeXT-Video", LLAVA_NEXT_VIDEO_PROCESSOR],
+  ["LLaVA-OneVision", LLAVA_ONEVISION_PROCESSOR],
+  ["InternVL", INTERNVL_PROCESSOR],
+  ["SmolVLM", SMOLVLM_PROCESSOR],
+  ["Qwen2.5-VL", QWEN2_5_VL_PROCESSOR],
+  ["VideoLLaMA3", VIDEOLLAMA3_PROCESSOR],
+  ["VideoLLaMA3 as published", PUBLISHED_VIDEOLLAMA3_PROCESSOR],
 ];
 const PICTURE = { width: 48, height: 36, data: new Uint8Array(48 * 36 * 3).fill(90) };
 
@@ -138,14 +156,15 @@ export const CHECKPOINT_TARGETS: readonly Target[] = [
     bases: processors.length * PROCESSORS.length,
     run: async (input) => {
       const [model = "", file = ""] = processors[input.base % processors.length] ?? [];
-      const processor = PROCESSORS[Math.floor(input.base / processors.length)] ?? "clip";
+      const [, rules = CLIP_PROCESSOR] =
+        PROCESSORS[Math.floor(input.base / processors.length)] ?? [];
       await withChangedJson(model, file, input, async (folder) => {
-        preprocess([PICTURE, PICTURE], await readFrameProcessor(folder, processor));
+        preprocess([PICTURE, PICTURE], await readFrameProcessor(folder, rules));
       });
     },
     show: (input) =>
       showJson(processors, { ...input, base: input.base % processors.length }) +
-      ` as ${PROCESSORS[Math.floor(input.base / processors.length)]}`,
+      ` as ${PROCESSORS[Math.floor(input.base / processors.length)]?.[0]}`,
   },
   {
     name: "safetensors",
