@@ -1,18 +1,9 @@
+import type { RunTopic } from "../src/runs/state.ts";
+
 /** What may have changed since a view last drew. */
 export type Topic =
-  | "run"
-  | "frames"
-  | "vocabulary"
-  | "layers"
-  | "lens"
-  | "attention"
-  | "mass"
-  | "answer"
-  | "experiments"
-  | "generation"
+  | RunTopic
   | "progress"
-  | "notices"
-  | "finished"
   | "engine"
   | "comparison"
   | "selection"

@@ -1,14 +1,9 @@
 import { InputError } from "../common/errors.ts";
 import { positionsOf } from "../prompts/groups.ts";
-import type {
-  AttentionReading,
-  MassReading,
-  RunEvent,
-  RunEventOf,
-  Tensor,
-} from "../protocol/events.ts";
+import type { AttentionReading, MassReading, Tensor } from "../protocol/events.ts";
 import { tensorNumbers } from "../protocol/tensors.ts";
 import { meanMass } from "../runs/mass.ts";
+import { foldRun, type RunState } from "../runs/state.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
 import type { Command } from "./command.ts";
 import { CLIP_FLAGS } from "./job.ts";
@@ -38,7 +33,7 @@ export const attention: Command = {
     const { events, path } = await runClip(args, terminal, () => ({
       observe: { mass: true, attention: "text", headAveraged },
     }));
-    const layers = attentionLayers(events, group);
+    const layers = attentionLayers(foldRun(events), group, headAveraged);
     if (args.flag("json")) {
       const { model, video } = only(events, "run.started");
       const report = { model, video: video.path, query: group, headAveraged, layers, out: path };
@@ -58,27 +53,31 @@ interface AttentionLayer {
   readonly video: readonly (readonly number[])[];
 }
 
-function attentionLayers(events: readonly RunEvent[], group: string): AttentionLayer[] {
-  const { groups } = only(events, "run.started").tokens;
+function attentionLayers(run: RunState, group: string, headAveraged: boolean): AttentionLayer[] {
+  const groups = run.run?.tokens.groups ?? [];
   const positions = (name: string) =>
     positionsOf(groups.find((found) => found.name === name)?.spans ?? []);
+  const queries = new Set(positions(group));
   const video = positions("video");
-  return events.flatMap((event) => {
-    if (event.type !== "layer.clean" || event.mass === undefined || event.attention === undefined) {
-      return [];
+  return run.layers.flatMap((read, layer) => {
+    if (read?.mass === undefined) return [];
+    const readings = read.attention.filter((reading) => reading.headAveraged === headAveraged);
+    if (readings.length === 0) return [];
+    const rowsOf = (reading: AttentionReading) =>
+      reading.queries.flatMap((query, row) => (queries.has(query) ? [row] : []));
+    const [fullest] = readings
+      .map((reading) => ({ reading, rows: rowsOf(reading) }))
+      .sort((a, b) => b.rows.length - a.rows.length);
+    if (fullest !== undefined && fullest.rows.length > 0) {
+      return [layerOf(layer, read.mass, fullest.reading, group, fullest.rows, video)];
     }
-    const queries = new Set(positions(group));
-    const rows = event.attention.queries.flatMap((query, row) => (queries.has(query) ? [row] : []));
-    if (rows.length === 0) {
-      const known = groups.map(({ name }) => name).join(", ");
-      throw new InputError(`"${group}" is no token group after the video; the groups are ${known}`);
-    }
-    return [layerOf(event, event.mass, event.attention, group, rows, video)];
+    const known = groups.map(({ name }) => name).join(", ");
+    throw new InputError(`"${group}" is no token group after the video; the groups are ${known}`);
   });
 }
 
 function layerOf(
-  { layer }: RunEventOf<"layer.clean">,
+  layer: number,
   mass: MassReading,
   attention: AttentionReading,
   group: string,

@@ -1,5 +1,6 @@
 import type { RunEvent, RunEventOf } from "../protocol/events.ts";
 import { gridInWords } from "../protocol/grid.ts";
+import { foldRun } from "../runs/state.ts";
 
 /** The clean run as `--json` prints it; layers count from 0. */
 export function analysisReport(events: readonly RunEvent[], out: string): Record<string, unknown> {
@@ -24,14 +25,18 @@ export function analysisReport(events: readonly RunEvent[], out: string): Record
         ? null
         : { token: answer.groundTruth.token, probability: answer.groundTruth.probability },
     correct: answer.correct ?? null,
-    answerByLayer: events
-      .filter((event) => event.type === "layer.clean")
-      .map(({ layer, normed, raw }) => ({
-        layer,
-        options: normed.options,
-        rawOptions: raw.options,
-        top: normed.top.map(({ token, probability }) => ({ token, probability })),
-      })),
+    answerByLayer: foldRun(events).layers.flatMap((read, layer) =>
+      read === undefined
+        ? []
+        : [
+            {
+              layer,
+              options: read.normed.options,
+              rawOptions: read.raw.options,
+              top: read.normed.top.map(({ token, probability }) => ({ token, probability })),
+            },
+          ],
+    ),
     out,
   };
 }

@@ -1,6 +1,8 @@
 import { positionsOf } from "../prompts/groups.ts";
-import type { LensReading, RunEvent, RunEventOf, RunTokens } from "../protocol/events.ts";
+import type { LensReading, RunEventOf, RunTokens } from "../protocol/events.ts";
+import type { LensOptions } from "../protocol/experiments/schemas.ts";
 import { cellOf, tokenOfCell } from "../protocol/grid.ts";
+import { foldRun, type RunState } from "../runs/state.ts";
 import { coveredFrames } from "../runs/token-frames.ts";
 import { UsageError } from "./arguments.ts";
 import { OUTPUT_FLAGS, runClip } from "./clip-run.ts";
@@ -30,7 +32,7 @@ export const lens: Command = {
       unembedding: args.flag("embedding") ? "embedding" : "head",
     } as const;
     const { events, path } = await runClip(args, terminal, () => ({ observe: { lens: options } }));
-    const layers = lensLayers(events);
+    const layers = lensLayers(foldRun(events), options);
     const words = args.list("word").map((word) => wordStory(word, layers));
     if (args.flag("json")) {
       const { model, video } = only(events, "run.started");
@@ -67,23 +69,21 @@ interface LensLayer {
   }[];
 }
 
-function lensLayers(events: readonly RunEvent[]): LensLayer[] {
-  const { grid } = only(events, "run.started").tokens;
-  const words = new Map<number, string>();
-  for (const event of events) {
-    if (event.type === "vocabulary") for (const { id, text } of event.tokens) words.set(id, text);
-  }
-  return events.flatMap((event) =>
-    event.type === "layer.clean" && event.lens !== undefined
-      ? [{ layer: event.layer, tokens: lensTokens(event.lens, grid, words) }]
-      : [],
-  );
+function lensLayers(run: RunState, { norm, unembedding }: LensOptions): LensLayer[] {
+  const grid = run.run?.tokens.grid;
+  if (grid === undefined) return [];
+  return run.layers.flatMap((read, layer) => {
+    const reading = read?.lens.find(
+      (lens) => lens.norm === norm && lens.unembedding === unembedding,
+    );
+    return reading === undefined ? [] : [{ layer, tokens: lensTokens(reading, grid, run) }];
+  });
 }
 
 function lensTokens(
   { positions, ids, probabilities }: LensReading,
   grid: RunTokens["grid"],
-  words: ReadonlyMap<number, string>,
+  run: RunState,
 ): LensLayer["tokens"] {
   const k = ids.shape[1] ?? 0;
   const places = positionsOf(positions);
@@ -93,7 +93,7 @@ function lensTokens(
     top: Array.from({ length: k }, (_, rank) => {
       const id = ids.data[i * k + rank] ?? 0;
       return {
-        token: words.get(id) ?? String(id),
+        token: run.tokenText(id),
         probability: probabilities.data[i * k + rank] ?? 0,
       };
     }),

@@ -10,6 +10,7 @@ import { RUN_FORMAT, RUN_FORMAT_VERSION } from "../protocol/format.ts";
 import { cellCount } from "../protocol/grid.ts";
 import type { PromptItem } from "../protocol/prompt-item.ts";
 import type { AnalysisJob, ClipSource } from "../protocol/requests.ts";
+import { USUAL_LENS } from "../protocol/vocabulary.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { evenIndices, spreadIndices } from "../video/even-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
@@ -36,9 +37,6 @@ import { range } from "./trace/rows.ts";
 import { keptCells, placeVideo } from "./video-tokens.ts";
 import type { VisionCache } from "./vision-cache/cache.ts";
 import { featureKey } from "./vision-cache/key.ts";
-
-/** The usual logit lens. */
-const USUAL_LENS = { norm: true, unembedding: "head" } as const;
 
 /** A loaded model: graphs, tokenizer, image processor, and how it is called in a run. */
 export interface LoadedModel {

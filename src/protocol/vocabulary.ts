@@ -19,3 +19,6 @@ export type KnockoutTarget = (typeof KNOCKOUT_TARGETS)[number];
 /** Orders in which the sampled frames may be shown to the model, beside their own. */
 export const COUNTERFACTUAL_ORDERS = ["reversed", "shuffled", "frozen"] as const;
 export type CounterfactualOrder = (typeof COUNTERFACTUAL_ORDERS)[number];
+
+/** The usual logit lens: the final norm, then the output head. */
+export const USUAL_LENS = { norm: true, unembedding: "head" } as const;

@@ -1,5 +1,6 @@
 import type { RunEvent, RunEventOf } from "../protocol/events.ts";
 import type { Recorded } from "../protocol/experiments/list.ts";
+import { type ExperimentState, foldRun } from "./state.ts";
 
 /** An experiment of a run, as far as it came. */
 export type RecordedExperiment = Recorded & {
@@ -15,26 +16,20 @@ export type RecordedExperiment = Recorded & {
 export type SearchOutcome = Omit<RunEventOf<"pathway.found">, "type" | "experiment">;
 
 /**
- * The experiments of a run, in the order in which they were begun. An id that begins anew (a run that
- * was resumed under the same ids) replaces its earlier attempt.
+ * The experiments of a run, in the order in which they were begun; of those that were stopped and made
+ * once more, the later one.
  */
 export function experimentsOf(events: readonly RunEvent[]): RecordedExperiment[] {
-  const found = new Map<string, RecordedExperiment & { results: RunEventOf<"branch.result">[] }>();
-  for (const event of events) {
-    if (event.type === "experiment.started") {
-      const { type: _, experiment: id, branches: __, ...recorded } = event;
-      found.delete(id);
-      found.set(id, { id, ...recorded, results: [], complete: false });
-    } else if (event.type === "branch.result") {
-      found.get(event.experiment)?.results.push(event);
-    } else if (event.type === "pathway.found") {
-      const { type: _, experiment: id, ...outcome } = event;
-      const experiment = found.get(id);
-      if (experiment !== undefined) found.set(id, { ...experiment, outcome });
-    } else if (event.type === "experiment.finished") {
-      const experiment = found.get(event.experiment);
-      if (experiment !== undefined) found.set(experiment.id, { ...experiment, complete: true });
-    }
-  }
-  return [...found.values()];
+  return [...foldRun(events).experiments.values()].map(recordedExperiment);
+}
+
+/** An experiment of a folded run, with its results in order of arrival. */
+export function recordedExperiment(state: ExperimentState): RecordedExperiment {
+  const { id, points, seconds, search } = state;
+  const { kind, recipe } = state;
+  const recorded = { kind, recipe } as Recorded;
+  const common = { ...recorded, id, results: [...points.values()], complete: seconds !== null };
+  if (search === null) return common;
+  const { type: _, experiment: __, ...outcome } = search;
+  return { ...common, outcome };
 }

@@ -1,62 +1,57 @@
-import type { RunEvent, RunEventOf, Tensor } from "../protocol/events.ts";
+import type { RunEvent, Tensor } from "../protocol/events.ts";
 import { tensorNumbers } from "../protocol/tensors.ts";
-import { experimentsOf } from "./experiments.ts";
+import { recordedExperiment } from "./experiments.ts";
 import { knockoutRecords } from "./records.ts";
+import { foldRun, type LayerState } from "./state.ts";
 
 /**
  * A run as one JSON value: what it was made of, the answer, every layer (numbered 0 … L-1) and every
  * experiment; tensors as nested lists of numbers. The pictures of the frames are left out.
  */
 export function runToJson(events: readonly RunEvent[]): Record<string, unknown> {
-  const last = <T extends RunEvent["type"]>(type: T) =>
-    events.findLast((event): event is RunEventOf<T> => event.type === type);
-  const started = last("run.started");
-  const answer = last("answer");
-  const finished = last("run.finished");
-  const vocabulary = new Map<number, string>();
-  const layers = new Map<number, unknown>();
-  const generated: unknown[] = [];
-  const notices: unknown[] = [];
-  for (const event of events) {
-    if (event.type === "vocabulary") {
-      for (const { id, text } of event.tokens) vocabulary.set(id, text);
-    } else if (event.type === "layer.clean") {
-      const { type: _, ...layer } = event;
-      // A later observation of a layer adds to an earlier one.
-      layers.set(event.layer, { ...(layers.get(event.layer) ?? {}), ...plain(layer) });
-    } else if (event.type === "generation.token") {
-      const { type: _, ...token } = event;
-      generated.push(token);
-    } else if (event.type === "notice") {
-      notices.push({ level: event.level, message: event.message });
-    }
-  }
+  const state = foldRun(events);
+  const { run, answer, finished } = state;
   return {
     format: "flowprobe-export",
-    time: started?.time,
-    model: started?.model,
-    video: started?.video,
-    prompt: started?.prompt,
-    tokens: started?.tokens,
-    answer: answer === undefined ? undefined : withoutType(answer),
-    layers: [...layers].sort(([a], [b]) => a - b).map(([, layer]) => layer),
-    experiments: experimentsOf(events).map(({ results, ...experiment }) => ({
-      ...experiment,
-      points: results.map((result) => {
-        const { experiment: _, ...point } = withoutType(result);
-        return point;
-      }),
-    })),
-    generated,
-    vocabulary: Object.fromEntries(vocabulary),
-    notices,
-    finished: finished === undefined ? undefined : withoutType(finished),
+    time: run?.time,
+    model: run?.model,
+    video: run?.video,
+    prompt: run?.prompt,
+    tokens: run?.tokens,
+    answer: answer === null ? undefined : withoutType(answer),
+    layers: state.layers.flatMap((layer, index) => (layer ? layerToJson(layer, index) : [])),
+    experiments: [...state.experiments.values()].map((each) => {
+      const { results, ...experiment } = recordedExperiment(each);
+      return {
+        ...experiment,
+        points: results.map((result) => {
+          const { experiment: _, ...point } = withoutType(result);
+          return point;
+        }),
+      };
+    }),
+    generated: [...state.generations.values()].flatMap(({ experiment, series, tokens, texts }) =>
+      tokens.map((token, step) => ({ experiment, series, step, token, text: texts[step] })),
+    ),
+    vocabulary: Object.fromEntries(state.vocabulary),
+    notices: state.notices.map(({ level, message }) => ({ level, message })),
+    finished: finished === null ? undefined : withoutType(finished),
   };
+}
+
+/** A layer with its latest reading of each sort, tensors as lists. */
+function layerToJson({ normed, raw, mass, lens, attention }: LayerState, layer: number): object {
+  return plain({
+    ...{ layer, normed, raw },
+    ...(mass === undefined ? {} : { mass }),
+    ...(lens.length === 0 ? {} : { lens: lens.at(-1) }),
+    ...(attention.length === 0 ? {} : { attention: attention.at(-1) }),
+  });
 }
 
 /** The knockout results of one run as the reference's records. */
 export function runRecords(events: readonly RunEvent[]): Record<string, unknown>[] {
-  return knockoutRecords([events], { samples: "all" });
+  return knockoutRecords([foldRun(events)], { samples: "all" });
 }
 
 function withoutType<E extends { readonly type: string }>(event: E): Omit<E, "type"> {

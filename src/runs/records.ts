@@ -1,4 +1,5 @@
-import type { RunEvent, RunEventOf } from "../protocol/events.ts";
+import type { RunEventOf } from "../protocol/events.ts";
+import { answerProbability, type LayerState, type RunStarted, type RunState } from "./state.ts";
 import { commonSweep, type SweepChoice, sweptTargets } from "./sweeps.ts";
 
 /** Samples that are exported: those the clean run answers rightly, wrongly, or all. */
@@ -17,8 +18,8 @@ export type ReferenceRecord = Record<string, unknown>;
 
 /** A run that has a clean answer and a known right one. */
 interface Sample {
-  readonly events: readonly RunEvent[];
-  readonly started: RunEventOf<"run.started">;
+  readonly run: RunState;
+  readonly started: RunStarted;
   readonly answer: RunEventOf<"answer">;
   /** The right option's label, as in the prompt. */
   readonly truth: string;
@@ -36,11 +37,11 @@ interface Sample {
  * @throws InputError when the runs' sweeps over a target are not one.
  */
 export function knockoutRecords(
-  runs: readonly (readonly RunEvent[])[],
+  runs: readonly RunState[],
   options: RecordOptions,
 ): ReferenceRecord[] {
   const samples = samplesOf(runs);
-  const swept = [...new Set(samples.flatMap(({ events }) => sweptTargets(events)))];
+  const swept = [...new Set(samples.flatMap(({ run }) => sweptTargets(run)))];
   const targets = options.target === undefined ? swept : [options.target];
   return targets.flatMap((target) => targetRecords(samples, target, options));
 }
@@ -50,13 +51,13 @@ function targetRecords(
   target: string | undefined,
   options: RecordOptions,
 ): ReferenceRecord[] {
-  const events = samples.map((sample) => sample.events);
-  const found = commonSweep(events, target, options);
+  const runs = samples.map(({ run }) => run);
+  const found = commonSweep(runs, target, options);
   const made = samples.flatMap((sample, i) => {
     const results = found[i] ?? [];
     return results.length > 0 ? [{ sample, results }] : [];
   });
-  const wanted = latestOfEach(made, ({ sample }) => sample.events);
+  const wanted = latestOfEach(made, ({ sample }) => sample);
   const percentOfSamples = 100 / Math.max(1, wanted.length);
   const accuracyBase = wanted.filter(({ sample }) => sample.correct).length * percentOfSamples;
   const accuracy = new Map<string, number>();
@@ -93,45 +94,41 @@ function targetRecords(
  * before the last layer), probabilities in percent.
  */
 export function answerProbabilityRecords(
-  runs: readonly (readonly RunEvent[])[],
+  runs: readonly RunState[],
   { samples }: Pick<RecordOptions, "samples">,
 ): ReferenceRecord[] {
-  const read = samplesOf(runs).filter(({ events }) => layersOf(events).length > 0);
-  return latestOfEach(read, (sample) => sample.events)
+  const read = samplesOf(runs).filter(({ run }) => run.layers.length > 0);
+  return latestOfEach(read, (sample) => sample)
     .filter((sample) => isWanted(sample, samples))
-    .flatMap((sample) => layersOf(sample.events).flatMap((layer) => optionRecords(sample, layer)));
+    .flatMap((sample) =>
+      sample.run.layers.flatMap((layer, index) =>
+        layer === undefined ? [] : optionRecords(sample, layer, index),
+      ),
+    );
 }
 
-/** Layers read so far, each once, in order. */
-function layersOf(events: readonly RunEvent[]): RunEventOf<"layer.clean">[] {
-  const layers = new Map<number, RunEventOf<"layer.clean">>();
-  for (const event of events) if (event.type === "layer.clean") layers.set(event.layer, event);
-  return [...layers.values()].sort((a, b) => a.layer - b.layer);
-}
-
-function optionRecords(sample: Sample, event: RunEventOf<"layer.clean">): ReferenceRecord[] {
-  const { options, top } = event.raw;
+function optionRecords(sample: Sample, { raw }: LayerState, layer: number): ReferenceRecord[] {
   const { prompt } = sample.started;
   const answerId = sample.answer.answer.id;
   const answerLabel = prompt.options.find(({ tokenId }) => tokenId === answerId)?.label;
-  const baseScore =
-    answerLabel === undefined
-      ? top.find(({ id }) => id === answerId)?.probability
-      : options[answerLabel];
+  const baseScore = answerProbability(
+    raw,
+    answerLabel === undefined ? { id: answerId } : { label: answerLabel },
+  );
   const truthFirst = prompt.options.toSorted(
     (a, b) => Number(b.label === sample.truth) - Number(a.label === sample.truth),
   );
   return truthFirst.map(({ label }) => ({
     prompt: prompt.text,
-    layer: event.layer,
+    layer,
     desc: label === sample.truth ? "True option" : "False option",
-    base_score: baseScore === undefined ? null : baseScore * 100,
-    probability: (options[label] ?? 0) * 100,
+    base_score: percent(baseScore),
+    probability: percent(answerProbability(raw, { label })),
     class: label,
     ...identity(sample),
     base_answer: bare(sample.answer.answer.token),
-    preds_topk: top.map(({ token }) => token),
-    probs_topk: top.map(({ probability }) => probability * 100),
+    preds_topk: raw.top.map(({ token }) => token),
+    probs_topk: raw.top.map(({ probability }) => probability * 100),
   }));
 }
 
@@ -139,38 +136,37 @@ function identity({ started, dataId, truth }: Sample): ReferenceRecord {
   return { video_path: started.video.path, data_id: dataId, gt: truth };
 }
 
+function percent(share: number | null): number | null {
+  return share === null ? null : share * 100;
+}
+
 /** Runs that can be records: clean answer found, right option known. */
-function samplesOf(runs: readonly (readonly RunEvent[])[]): Sample[] {
-  return runs.flatMap((events, index) => {
-    const started = events.find((event) => event.type === "run.started");
-    const answer = events.findLast((event) => event.type === "answer");
-    if (started === undefined || answer === undefined) return [];
+function samplesOf(runs: readonly RunState[]): Sample[] {
+  return runs.flatMap((state, index) => {
+    const { run: started, answer } = state;
+    if (started === null || answer === null) return [];
     const { answer: truth, id, options } = started.prompt;
     if (truth === undefined || !options.some(({ label }) => label === truth)) return [];
     const correct = bare(answer.answer.token) === truth;
     const dataId = id !== undefined && /^\d{1,9}$/.test(id) ? Number(id) : index;
-    return [{ events, started, answer, truth, correct, dataId }];
+    return [{ run: state, started, answer, truth, correct, dataId }];
   });
 }
 
 /**
- * Entries of one sample that was run several times (one clip, its frames, prompt and id): the last one,
- * in the first one's place. Tables and exports count samples by it, so that both count the same.
+ * Entries of one sample that was run several times: the last one, in the first one's place.
  */
-export function latestOfEach<T>(
-  entries: readonly T[],
-  eventsOf: (entry: T) => readonly RunEvent[],
-): T[] {
+function latestOfEach<T>(entries: readonly T[], sampleOf: (entry: T) => Sample): T[] {
   const latest = new Map<string, T>();
-  for (const [i, entry] of entries.entries()) {
-    const started = eventsOf(entry).find((event) => event.type === "run.started");
-    latest.set(started === undefined ? String(i) : sampleKey(started), entry);
-  }
+  for (const entry of entries) latest.set(sampleKey(sampleOf(entry).started), entry);
   return [...latest.values()];
 }
 
-/** What makes runs runs of one sample. */
-export function sampleKey({ video, prompt }: RunEventOf<"run.started">): string {
+/**
+ * What makes runs runs of one sample: one clip, its frames, prompt and id. Tables and exports count
+ * samples by it, so that both count the same.
+ */
+export function sampleKey({ video, prompt }: RunStarted): string {
   const frames = video.frames.map(({ index }) => index);
   return JSON.stringify([video.path, frames, prompt.text, prompt.id ?? null]);
 }

@@ -11,6 +11,7 @@ import {
   type ReferenceRecord,
   type SampleMode,
 } from "./records.ts";
+import { foldRun, type RunState } from "./state.ts";
 import type { SweepChoice } from "./sweeps.ts";
 
 /** The reference's name for layer-wise answer probability, where a target's name stands. */
@@ -88,8 +89,9 @@ export async function exportReference(
   folder: string,
   options: ReferenceExport,
 ): Promise<string[]> {
-  const model = options.model ?? modelOf(runs);
-  const tasks = groupByTask(runs, options.dataset);
+  const states = runs.map(foldRun);
+  const model = options.model ?? modelOf(states);
+  const tasks = groupByTask(states, options.dataset);
   const files = (options.targets ?? REFERENCE_TARGETS).flatMap((target) =>
     tasks.flatMap(({ name, runs: members }) => {
       const records = recordsOf(members, target, options);
@@ -113,7 +115,7 @@ export async function exportReference(
 }
 
 function recordsOf(
-  runs: readonly (readonly RunEvent[])[],
+  runs: readonly RunState[],
   target: ReferenceTarget,
   { samples, window, style }: ReferenceExport,
 ): ReferenceRecord[] {
@@ -131,8 +133,8 @@ async function write(path: string, records: readonly ReferenceRecord[]): Promise
   }
 }
 
-function modelOf(runs: readonly (readonly RunEvent[])[]): string {
-  const names = new Set(runs.flatMap((events) => startedOf(events)?.model.name ?? []));
+function modelOf(runs: readonly RunState[]): string {
+  const names = new Set(runs.flatMap(({ run }) => run?.model.name ?? []));
   const [name] = names;
   if (name === undefined) throw new InputError("nothing to export: no run has begun");
   if (names.size === 1) return name;
@@ -141,21 +143,17 @@ function modelOf(runs: readonly (readonly RunEvent[])[]): string {
   );
 }
 
-function startedOf(events: readonly RunEvent[]) {
-  return events.find((event) => event.type === "run.started");
-}
-
 /** Runs by task, under the name that the task's file has. */
 function groupByTask(
-  runs: readonly (readonly RunEvent[])[],
+  runs: readonly RunState[],
   dataset: string,
-): { name: string; runs: (readonly RunEvent[])[] }[] {
+): { name: string; runs: RunState[] }[] {
   const known = BENCHMARK_TASKS[dataset.toLowerCase()] ?? [];
-  const groups = new Map<string, (readonly RunEvent[])[]>();
-  for (const events of runs) {
-    const own = startedOf(events)?.prompt.task?.trim() || NO_TASK;
+  const groups = new Map<string, RunState[]>();
+  for (const state of runs) {
+    const own = state.run?.prompt.task?.trim() || NO_TASK;
     const task = known.find((name) => name.toLowerCase() === own.toLowerCase()) ?? own;
-    groups.set(task, [...(groups.get(task) ?? []), events]);
+    groups.set(task, [...(groups.get(task) ?? []), state]);
   }
   const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   let next = known.length;

@@ -1,11 +1,8 @@
 import { InputError } from "../common/errors.ts";
-import type { RunEvent, RunEventOf } from "../protocol/events.ts";
 import type { WindowStyle } from "../protocol/vocabulary.ts";
-import { experimentsOf, type RecordedExperiment } from "./experiments.ts";
+import type { BranchResult, ExperimentState, RunState } from "./state.ts";
 
-type BranchResult = RunEventOf<"branch.result">;
-
-type RecordedKnockout = Extract<RecordedExperiment, { kind: "knockout" }>;
+type KnockoutState = Extract<ExperimentState, { kind: "knockout" }>;
 
 /** The style of the paper's curves: a point at a layer is of the layers around it. */
 export const USUAL_STYLE: WindowStyle = "center";
@@ -26,14 +23,14 @@ interface Sweep {
 }
 
 /** Knockout targets that a run's complete sweeps cover, in their order; undefined: they do not say. */
-export function sweptTargets(events: readonly RunEvent[]): (string | undefined)[] {
-  const targets = completeSweeps(events).flatMap(({ results }) => results.map(targetOf));
+export function sweptTargets(run: RunState): (string | undefined)[] {
+  const targets = completeSweeps(run).flatMap(({ points }) => [...points.values()].map(targetOf));
   return [...new Set(targets)];
 }
 
-function completeSweeps(events: readonly RunEvent[]): RecordedKnockout[] {
-  return experimentsOf(events).filter(
-    (found): found is RecordedKnockout => found.kind === "knockout" && found.complete,
+function completeSweeps({ experiments }: RunState): KnockoutState[] {
+  return [...experiments.values()].filter(
+    (found): found is KnockoutState => found.kind === "knockout" && found.seconds !== null,
   );
 }
 
@@ -42,10 +39,10 @@ function targetOf({ detail }: BranchResult): string | undefined {
 }
 
 /** A run's complete sweeps over a target; of those with one window and the same centres the last. */
-function sweepsOf(events: readonly RunEvent[], target: string | undefined): Map<string, Sweep> {
+function sweepsOf(run: RunState, target: string | undefined): Map<string, Sweep> {
   const sweeps = new Map<string, Sweep>();
-  for (const { recipe, results: all } of completeSweeps(events)) {
-    const results = all.filter((result) => targetOf(result) === target);
+  for (const { recipe, points } of completeSweeps(run)) {
+    const results = [...points.values()].filter((result) => targetOf(result) === target);
     if (results.length === 0) continue;
     const layers = [...new Set(results.map(({ layer }) => layer))].sort((a, b) => a - b);
     const { window, style } = recipe;
@@ -63,11 +60,11 @@ function sweepsOf(events: readonly RunEvent[], target: string | undefined): Map<
  * @throws InputError when no one sweep is in all runs that hold any, or several are.
  */
 export function commonSweep(
-  runs: readonly (readonly RunEvent[])[],
+  runs: readonly RunState[],
   target: string | undefined,
   choice: SweepChoice = {},
 ): (readonly BranchResult[])[] {
-  const held = runs.map((events) => sweepsOf(events, target));
+  const held = runs.map((run) => sweepsOf(run, target));
   const swept = held.filter(({ size }) => size > 0);
   const [first] = swept;
   if (first === undefined) return runs.map(() => []);

@@ -1,5 +1,5 @@
 import type { RunEvent } from "../protocol/events.ts";
-import { experimentsOf } from "./experiments.ts";
+import { answerProbability, foldRun, type RunState } from "./state.ts";
 
 type Cell = string | number | null | undefined;
 
@@ -19,14 +19,15 @@ function cell(value: Cell): string {
  * and the likeliest token.
  */
 export function answerByLayerCsv(events: readonly RunEvent[]): string {
-  const labels = labelsOf(events);
+  const state = foldRun(events);
+  const labels = labelsOf(state);
   const rows: Cell[][] = [["layer", "variant", ...labels, "top_token", "top_probability"]];
-  for (const event of events) {
-    if (event.type !== "layer.clean") continue;
+  for (const [layer, read] of state.layers.entries()) {
+    if (read === undefined) continue;
     for (const variant of ["normed", "raw"] as const) {
-      const { options, top } = event[variant];
-      const shares = labels.map((label) => options[label]);
-      rows.push([event.layer, variant, ...shares, top[0]?.token, top[0]?.probability]);
+      const { top } = read[variant];
+      const shares = labels.map((label) => answerProbability(read[variant], { label }));
+      rows.push([layer, variant, ...shares, top[0]?.token, top[0]?.probability]);
     }
   }
   return csv(rows);
@@ -34,7 +35,8 @@ export function answerByLayerCsv(events: readonly RunEvent[]): string {
 
 /** Every result of every experiment: one row for each series and layer (0 … L-1). */
 export function experimentsCsv(events: readonly RunEvent[]): string {
-  const labels = labelsOf(events);
+  const state = foldRun(events);
+  const labels = labelsOf(state);
   const rows: Cell[][] = [
     [
       "experiment",
@@ -55,8 +57,8 @@ export function experimentsCsv(events: readonly RunEvent[]): string {
       "detail",
     ],
   ];
-  for (const { id, kind, results } of experimentsOf(events)) {
-    for (const result of results) {
+  for (const { id, kind, points } of state.experiments.values()) {
+    for (const result of points.values()) {
       rows.push([
         id,
         kind,
@@ -80,7 +82,6 @@ export function experimentsCsv(events: readonly RunEvent[]): string {
   return csv(rows);
 }
 
-function labelsOf(events: readonly RunEvent[]): string[] {
-  const started = events.find((event) => event.type === "run.started");
-  return started?.prompt.options.map(({ label }) => label) ?? [];
+function labelsOf({ run }: RunState): string[] {
+  return run?.prompt.options.map(({ label }) => label) ?? [];
 }

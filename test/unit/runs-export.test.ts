@@ -9,6 +9,7 @@ import type { RunEvent, RunEventOf } from "../../src/protocol/events.ts";
 import { nested, runRecords, runToJson } from "../../src/runs/exports.ts";
 import { answerProbabilityRecords, knockoutRecords } from "../../src/runs/records.ts";
 import { ANSWER_PROBABILITY, exportReference } from "../../src/runs/reference.ts";
+import { foldRun, type RunState } from "../../src/runs/state.ts";
 import { answerByLayerCsv, csv, experimentsCsv } from "../../src/runs/tables.ts";
 import { syntheticRun } from "../panel/synthetic-run.ts";
 
@@ -92,8 +93,12 @@ function sample(options: {
   ];
 }
 
+const sampleState = (options: Parameters<typeof sample>[0]): RunState => foldRun(sample(options));
+
 test("a knockout record has the reference's keys, in its units", () => {
-  const records = knockoutRecords([sample({ path: "/v/a.mp4", id: "17" })], { samples: "correct" });
+  const records = knockoutRecords([sampleState({ path: "/v/a.mp4", id: "17" })], {
+    samples: "correct",
+  });
   assert.equal(records.length, 6);
   assert.deepEqual(records[4], {
     prompt: "the prompt of /v/a.mp4",
@@ -117,10 +122,10 @@ test("a knockout record has the reference's keys, in its units", () => {
 
 test("accuracies are percentages over all samples, of each series and layer", () => {
   const runs = [
-    sample({ path: "a", newAnswers: [" B", " A", " A"] }),
-    sample({ path: "b", newAnswers: [" B", " B", " A"] }),
-    sample({ path: "c", correct: false, newAnswers: [" B", " B", " B"] }),
-    sample({ path: "d", correct: false }),
+    sampleState({ path: "a", newAnswers: [" B", " A", " A"] }),
+    sampleState({ path: "b", newAnswers: [" B", " B", " A"] }),
+    sampleState({ path: "c", correct: false, newAnswers: [" B", " B", " B"] }),
+    sampleState({ path: "d", correct: false }),
   ];
   const accuracies = (samples: "correct" | "wrong" | "all") => {
     const records = knockoutRecords(runs, { samples });
@@ -142,15 +147,16 @@ test("accuracies are percentages over all samples, of each series and layer", ()
 });
 
 test("a sample that was run twice, and a sweep that was stopped, are not counted twice", () => {
-  const whole = sample({ path: "a" });
-  const stopped = whole.filter(({ type }) => type !== "experiment.finished");
+  const events = sample({ path: "a" });
+  const whole = foldRun(events);
+  const stopped = foldRun(events.filter(({ type }) => type !== "experiment.finished"));
   const both = knockoutRecords([whole, whole, stopped], { samples: "all" });
   assert.equal(both.length, 6);
   assert.ok(both.every(({ acc_base, acc }) => acc_base === 100 && acc === 100));
 });
 
 test("answer probabilities are the raw ones, in percent, the true option first", () => {
-  const records = answerProbabilityRecords([sample({ path: "/v/a.mp4", id: "x" })], {
+  const records = answerProbabilityRecords([sampleState({ path: "/v/a.mp4", id: "x" })], {
     samples: "correct",
   });
   assert.equal(records.length, 2 * LAYERS);
@@ -187,7 +193,7 @@ test("runs are laid out as dataset/target/model/jsons/NN_Task.json, tasks as TVB
   );
   assert.deepEqual(paths.map((path) => relative(target, path)).sort(), expected.sort());
   const [records]: unknown[] = paths.map((path) => JSON.parse(readFileSync(path, "utf8")));
-  assert.deepEqual(records, knockoutRecords(runs.slice(1, 2), { samples: "all" }));
+  assert.deepEqual(records, knockoutRecords(runs.slice(1, 2).map(foldRun), { samples: "all" }));
 
   await assert.rejects(exportReference(runs, target, options), /exists already/);
   await exportReference(runs, target, { ...options, overwrite: true });
@@ -252,7 +258,7 @@ test("half-precision tensors are exported as the numbers they stand for", () => 
 test("the records of one run are those of all its knockout series", () => {
   assert.deepEqual(
     runRecords(sample({ path: "a", correct: false })),
-    knockoutRecords([sample({ path: "a", correct: false })], { samples: "all" }),
+    knockoutRecords([sampleState({ path: "a", correct: false })], { samples: "all" }),
   );
 });
 

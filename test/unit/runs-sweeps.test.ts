@@ -7,6 +7,7 @@ import type { RecipeOf } from "../../src/protocol/experiments/schemas.ts";
 import type { WindowStyle } from "../../src/protocol/vocabulary.ts";
 import { runFacts } from "../../src/runs/comparison/facts.ts";
 import { knockoutRecords } from "../../src/runs/records.ts";
+import { foldRun } from "../../src/runs/state.ts";
 import { commonSweep } from "../../src/runs/sweeps.ts";
 import { flowOf } from "../../webview/flow-stages.ts";
 import { Store } from "../../webview/store.ts";
@@ -67,7 +68,7 @@ function sweep({
 const changes = (found: readonly (readonly { readonly relative_diff: number }[])[]) =>
   found.map((results) => results.map((result) => result.relative_diff));
 const common = (...runs: readonly (readonly RunEvent[])[]) =>
-  changes(commonSweep(runs, "vql-to-ql"));
+  changes(commonSweep(runs.map(foldRun), "vql-to-ql"));
 
 test("sweeps with other windows are never one curve", () => {
   const run = [
@@ -78,7 +79,7 @@ test("sweeps with other windows are never one curve", () => {
     () => common(run),
     /window 9, .* window 1, .* choose one with --window and --style/s,
   );
-  const chosen = commonSweep([run], "vql-to-ql", { window: 1 });
+  const chosen = commonSweep([foldRun(run)], "vql-to-ql", { window: 1 });
   assert.deepEqual(changes(chosen), [[-1, -1]]);
   const [nine, one] = [sweep({ window: 9, change: -9 }), sweep({ window: 1, change: -1 })];
   assert.throws(() => common(nine, one), InputError);
@@ -88,7 +89,7 @@ test("sweeps with other windows are never one curve", () => {
 test("windows around the centre are meant where several styles are held", () => {
   const run = [...sweep({ change: -9 }), ...sweep({ style: "inverse", change: -80 })];
   assert.deepEqual(common(run), [Array(4).fill(-9)]);
-  const inverse = commonSweep([run], "vql-to-ql", { style: "inverse" });
+  const inverse = commonSweep([foldRun(run)], "vql-to-ql", { style: "inverse" });
   assert.deepEqual(changes(inverse), [Array(4).fill(-80)]);
   assert.deepEqual(common(sweep({ style: "inverse", change: -80 })), [Array(4).fill(-80)]);
 });
@@ -111,7 +112,7 @@ test("the reference's records hold one sweep of each target", () => {
     ...sweep({ window: 9, change: -9 }),
     ...sweep({ style: "inverse", change: -80 }),
   ];
-  const records = knockoutRecords([run], { samples: "all", target: "vql-to-ql" });
+  const records = knockoutRecords([foldRun(run)], { samples: "all", target: "vql-to-ql" });
   assert.deepEqual(
     records.map((record) => record.relative_diff),
     Array(LAYERS).fill(-9),

@@ -1,4 +1,5 @@
 import type { AnswerReading } from "../../src/protocol/events.ts";
+import { answerProbability } from "../../src/runs/state.ts";
 import type { Context } from "../context.ts";
 import { radios } from "../controls.ts";
 import { percent, visibleToken } from "../dom.ts";
@@ -92,8 +93,8 @@ export class AnswerView implements View {
       slot,
       emphasised: option.label === truth,
       values: Array.from({ length: layers }, (_, layer) => {
-        const probabilities = this.#at(layer)?.options;
-        return probabilities === undefined ? null : (probabilities[option.label] ?? null);
+        const reading = this.#at(layer);
+        return reading === undefined ? null : answerProbability(reading, option);
       }),
     }));
     // An open-ended prompt has no options: the clean run's answer token is followed instead.
@@ -104,9 +105,8 @@ export class AnswerView implements View {
         slot: 0,
         emphasised: true,
         values: Array.from({ length: layers }, (_, layer) => {
-          const top = this.#at(layer)?.top;
-          if (top === undefined) return null;
-          return top.find(({ id }) => id === answer.answer.id)?.probability ?? 0;
+          const reading = this.#at(layer);
+          return reading === undefined ? null : answerProbability(reading, answer.answer);
         }),
       });
     }

@@ -1,4 +1,5 @@
 import type { RunEvent } from "../../protocol/events.ts";
+import { foldRun } from "../../runs/state.ts";
 
 /** A generated answer: its series, its text, and its tokens with their probabilities. */
 export interface GeneratedAnswer {
@@ -9,16 +10,11 @@ export interface GeneratedAnswer {
 
 /** Each run's tokens and text, in the order in which they first spoke. */
 export function generatedAnswers(events: readonly RunEvent[]): GeneratedAnswer[] {
-  const answers = new Map<string, GeneratedAnswer>();
-  for (const event of events) {
-    if (event.type !== "generation.token") continue;
-    const { experiment, series, token, text } = event;
-    const key = JSON.stringify([experiment, series]);
-    const before = answers.get(key)?.tokens ?? [];
-    const tokens = [...before, { token: token.token, probability: token.probability }];
-    answers.set(key, { series, text, tokens });
-  }
-  return [...answers.values()];
+  return [...foldRun(events).generations.values()].map(({ series, text, tokens }) => ({
+    series,
+    text,
+    tokens: tokens.map(({ token, probability }) => ({ token, probability })),
+  }));
 }
 
 /** One line for each generated answer. */

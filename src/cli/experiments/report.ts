@@ -1,6 +1,7 @@
 import type { RunEvent, RunEventOf } from "../../protocol/events.ts";
 import { descriptorOf } from "../../protocol/experiments/list.ts";
 import type { ExperimentRequest } from "../../protocol/experiments/schemas.ts";
+import { experimentsOf } from "../../runs/experiments.ts";
 import { only } from "../layers.ts";
 import { generatedAnswers, generationLines } from "./generation-report.ts";
 import { searchLines, searchReport } from "./search-report.ts";
@@ -8,7 +9,7 @@ import { searchLines, searchReport } from "./search-report.ts";
 type Result = RunEventOf<"branch.result">;
 
 const resultsOf = (events: readonly RunEvent[]): Result[] =>
-  events.filter((event) => event.type === "branch.result");
+  experimentsOf(events).flatMap(({ results }) => results);
 
 /** An experiment as `--json` prints it; layers count from 0. */
 export function experimentReport(

@@ -1,3 +1,4 @@
+import { answerProbability } from "../state.ts";
 import { type Alignment, alignLayers } from "./align.ts";
 import type { RunFacts, SeriesFacts } from "./facts.ts";
 import { type ComparedLines, compareLines, type Values } from "./lines.ts";
@@ -44,8 +45,7 @@ export function compareAnswers(
     const line = run.layers.map((layer) => {
       const read = layer?.[reading];
       if (read === undefined) return null;
-      if (Object.hasOwn(read.options, label)) return read.options[label] ?? null;
-      return read.top.find(({ token }) => token.trim() === label)?.probability ?? null;
+      return answerProbability(read, { label }) ?? answerProbability(read, { token: label });
     });
     return line.some((value) => value !== null) ? line : null;
   });

@@ -6,13 +6,10 @@ import type {
   RunOption,
 } from "../../protocol/events.ts";
 import type { CounterfactualOrder, WindowStyle } from "../../protocol/vocabulary.ts";
-import { experimentsOf } from "../experiments.ts";
 import { meanMass } from "../mass.ts";
+import { foldRun, type RunState } from "../state.ts";
 import { USUAL_STYLE } from "../sweeps.ts";
 import { type LensFacts, lensFacts } from "./lens-facts.ts";
-
-/** More layers than any decoder has: a broken file must not make a comparison loop for minutes. */
-const MAX_LAYERS = 512;
 
 /** One decoder layer's answer, as the logit lens reads it with the final norm and without. */
 export interface LayerAnswer {
@@ -95,18 +92,14 @@ export interface RunFacts {
  * @returns null when the events hold no `run.started`.
  */
 export function runFacts(events: readonly RunEvent[]): RunFacts | null {
-  const started = events.find((event) => event.type === "run.started");
-  if (started === undefined) return null;
+  const state = foldRun(events);
+  const { run: started, answer, layerCount: count } = state;
+  if (started === null) return null;
   const { model, video, prompt, tokens } = started;
-  const count = Math.min(model.layers, MAX_LAYERS);
-  const clean = events.filter(
-    (event): event is RunEventOf<"layer.clean"> =>
-      event.type === "layer.clean" && event.layer < count,
-  );
-  const answer = events.findLast((event) => event.type === "answer");
-  const layers: (LayerAnswer | null)[] = new Array(count).fill(null);
-  // Later observations tell a layer's answer again; it is the same.
-  for (const { layer, normed, raw } of clean) layers[layer] ??= { normed, raw };
+  const layers = Array.from({ length: count }, (_, layer): LayerAnswer | null => {
+    const read = state.layers[layer];
+    return read === undefined ? null : { normed: read.normed, raw: read.raw };
+  });
   return {
     model: {
       name: model.name,
@@ -136,36 +129,36 @@ export function runFacts(events: readonly RunEvent[]): RunFacts | null {
     positions: tokens.length,
     grid: tokens.grid,
     answer:
-      answer === undefined
+      answer === null
         ? null
         : {
             token: answer.answer.token,
             probability: answer.answer.probability,
             correct: answer.correct ?? null,
           },
-    status: events.findLast((event) => event.type === "run.finished")?.status ?? "unfinished",
+    status: state.finished?.status ?? "unfinished",
     layers,
-    series: seriesFacts(events, count),
-    mass: massFacts(clean, count),
-    lens: lensFacts(events, clean, count),
+    series: seriesFacts(state),
+    mass: massFacts(state),
+    lens: lensFacts(state),
   };
 }
 
 /** Series of all sweeps; one that was measured more than once is taken from the last whole sweep. */
-function seriesFacts(events: readonly RunEvent[], count: number): SeriesFacts[] {
+function seriesFacts({ experiments, layerCount }: RunState): SeriesFacts[] {
   const found = new Map<string, SeriesFacts & { readonly whole: boolean }>();
-  for (const experiment of experimentsOf(events)) {
+  for (const experiment of experiments.values()) {
     if (experiment.kind !== "knockout" && experiment.kind !== "keyword") continue;
-    const { kind, recipe, results, complete } = experiment;
+    const { kind, recipe } = experiment;
     const { window, style } = recipe;
-    for (const swept of new Set(results.map(({ series }) => series))) {
+    const complete = experiment.seconds !== null;
+    for (const [swept, { results }] of experiment.series) {
       const name = style === USUAL_STYLE ? swept : `${swept} (${style})`;
       if (found.get(name)?.whole === true && !complete) continue;
-      const own = results.filter(({ series }) => series === swept);
-      const target = own[0]?.detail?.target;
-      const points: (SeriesPoint | null)[] = new Array(count).fill(null);
-      for (const result of own) {
-        if (result.layer >= count) continue;
+      const target = results[0]?.detail?.target;
+      const points: (SeriesPoint | null)[] = new Array(layerCount).fill(null);
+      for (const result of results) {
+        if (result.layer >= layerCount) continue;
         points[result.layer] = {
           change: result.relative_diff,
           changeOfTruth: result.relative_diff_gt,
@@ -187,16 +180,16 @@ function seriesFacts(events: readonly RunEvent[], count: number): SeriesFacts[] 
 }
 
 /** Mass between the groups that are no single frames: what runs of other lengths have in common. */
-function massFacts(clean: readonly RunEventOf<"layer.clean">[], count: number): MassFacts | null {
+function massFacts({ layers, layerCount }: RunState): MassFacts | null {
   const isShared = (name: string) => !name.startsWith("frame:");
-  const first = clean.find(({ mass }) => mass !== undefined)?.mass;
+  const first = layers.find((layer) => layer?.mass !== undefined)?.mass;
   if (first === undefined) return null;
   const queries = first.queryGroups.filter(isShared);
   const keys = first.keyGroups.filter(isShared);
-  const means: ((number | null)[][] | null)[] = new Array(count).fill(null);
-  for (const { layer, mass } of clean) {
-    if (mass === undefined) continue;
-    means[layer] = queries.map((query) => keys.map((key) => meanMass(mass, query, key) ?? null));
-  }
+  const means = Array.from({ length: layerCount }, (_, layer) => {
+    const mass = layers[layer]?.mass;
+    if (mass === undefined) return null;
+    return queries.map((query) => keys.map((key) => meanMass(mass, query, key) ?? null));
+  });
   return { queries, keys, means };
 }

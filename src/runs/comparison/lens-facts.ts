@@ -1,4 +1,5 @@
-import type { LensReading, RunEvent, RunEventOf } from "../../protocol/events.ts";
+import type { LensReading } from "../../protocol/events.ts";
+import type { RunState } from "../state.ts";
 import { wordOf } from "../words.ts";
 
 /**
@@ -20,13 +21,9 @@ const kindOf = ({ norm, unembedding }: LensReading) => `${norm}/${unembedding}`;
 const USUAL = "true/head";
 
 /** Counts the lens readings of a run; null when it has none. */
-export function lensFacts(
-  events: readonly RunEvent[],
-  clean: readonly RunEventOf<"layer.clean">[],
-  layers: number,
-): LensFacts | null {
-  const readings = clean.flatMap(({ layer, lens }) =>
-    lens === undefined ? [] : [{ layer, lens }],
+export function lensFacts(run: RunState): LensFacts | null {
+  const readings = run.layers.flatMap((read, layer) =>
+    (read?.lens ?? []).map((lens) => ({ layer, lens })),
   );
   const kinds = new Set(readings.map(({ lens }) => kindOf(lens)));
   const kind = kinds.has(USUAL) ? USUAL : [...kinds][0];
@@ -34,11 +31,10 @@ export function lensFacts(
   const first = chosen[0]?.lens;
   if (first === undefined) return null;
 
-  const texts = textsOf(events);
   const indices = new Map<string, number>();
-  const counts: ([number, number][] | null)[] = new Array(layers).fill(null);
+  const counts: ([number, number][] | null)[] = new Array(run.layerCount).fill(null);
   let tokens = 0;
-  // A layer may be read in parts, and a reading that was asked for again tells the same again.
+  // A layer may be read in parts.
   const tops = new Map<number, Map<number, number>>();
   for (const { layer, lens } of chosen) {
     const top = tops.get(layer) ?? new Map<number, number>();
@@ -48,7 +44,7 @@ export function lensFacts(
   for (const [layer, top] of tops) {
     const byWord = new Map<number, number>();
     for (const id of top.values()) {
-      const word = wordOf(texts.get(id) ?? `#${id}`).toLowerCase();
+      const word = wordOf(run.tokenText(id)).toLowerCase();
       const index = indices.get(word) ?? indices.size;
       indices.set(word, index);
       byWord.set(index, (byWord.get(index) ?? 0) + 1);
@@ -69,12 +65,4 @@ function topWords({ positions, ids }: LensReading, top: Map<number, number>): vo
       top.set(position, ids.data[row * k] ?? 0);
     }
   }
-}
-
-function textsOf(events: readonly RunEvent[]): Map<number, string> {
-  const texts = new Map<number, string>();
-  for (const event of events) {
-    if (event.type === "vocabulary") for (const { id, text } of event.tokens) texts.set(id, text);
-  }
-  return texts;
 }
