@@ -15,6 +15,7 @@ const EXPERIMENT_COMMANDS = {
   framePairs: "flowprobe.framePairs",
   keyword: "flowprobe.keyword",
   whatIf: "flowprobe.whatIf",
+  exit: "flowprobe.exit",
   generation: "flowprobe.generation",
 } as const;
 export type ExperimentCommandName = keyof typeof EXPERIMENT_COMMANDS;

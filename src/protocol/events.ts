@@ -290,6 +290,7 @@ const experimentStarted = z.discriminatedUnion("kind", [
   startedOf("frame-pairs"),
   startedOf("keyword"),
   startedOf("what-if"),
+  startedOf("exit"),
   startedOf("generation"),
 ]);
 

@@ -1,4 +1,8 @@
-import { recipePhrases } from "../../src/protocol/experiments/list.ts";
+import {
+  descriptorOf,
+  experimentVariant,
+  recipePhrases,
+} from "../../src/protocol/experiments/list.ts";
 import { layerSpansText } from "../../src/protocol/experiments/parameters.ts";
 import type { Context } from "../context.ts";
 import { dropdown, radios } from "../controls.ts";
@@ -14,7 +18,7 @@ type ScoreOf = "base" | "truth";
 
 /** One curve family: the series of one knockout target within an experiment. */
 /** An experiment whose series are swept over window centres. */
-type SweepState = ExperimentState & { readonly kind: "knockout" | "keyword" };
+type SweepState = ExperimentState & { readonly kind: "knockout" | "keyword" | "exit" };
 
 interface Sweep {
   readonly key: string;
@@ -24,6 +28,7 @@ interface Sweep {
 }
 
 const TITLES: Readonly<Record<string, string>> = {
+  exit: "When the video is no longer needed",
   "cross-frame": "Between frames",
   "vql-to-ql": "Video and question to question and last",
   "question-and-options-to-last": "Question and options to last",
@@ -117,7 +122,7 @@ export class KnockoutView implements View {
   #sweeps(): Sweep[] {
     const sweeps: Sweep[] = [];
     for (const experiment of this.#context.store.experiments.values()) {
-      if (experiment.kind !== "knockout" && experiment.kind !== "keyword") continue;
+      if (!isSweep(experiment)) continue;
       const byTarget = new Map<string, SeriesState[]>();
       for (const series of experiment.series.values()) {
         const target = targetOf(experiment, series);
@@ -137,14 +142,19 @@ export class KnockoutView implements View {
     const titles = sweeps.map(({ title }) => title);
     return sweeps.map((sweep) =>
       titles.filter((title) => title === sweep.title).length > 1
-        ? { ...sweep, title: `${sweep.title} (${sweep.experiment.id})` }
+        ? { ...sweep, title: `${sweep.title} (${experimentVariant(sweep.experiment)})` }
         : sweep,
     );
   }
 
   #chosen(sweeps: readonly Sweep[]): Sweep | undefined {
     const key = this.#context.store.choice("knockout:sweep", "");
-    return sweeps.find((sweep) => sweep.key === key) ?? sweeps[0];
+    // What was asked last is what its user waits for.
+    const newest = sweeps.at(-1)?.experiment;
+    return (
+      sweeps.find((sweep) => sweep.key === key) ??
+      sweeps.find(({ experiment }) => experiment === newest)
+    );
   }
 
   #figure(sweep: Sweep): LineFigure {
@@ -209,6 +219,11 @@ export class KnockoutView implements View {
       }),
     };
   }
+}
+
+/** Whether an experiment's results are one curve a series. */
+function isSweep(experiment: ExperimentState): experiment is SweepState {
+  return descriptorOf(experiment.kind).layout === "series-by-layer";
 }
 
 /** The target a series belongs to: said by its results, or by the experiment when it has only one. */

@@ -97,7 +97,13 @@ function table(
 }
 
 function cell({ relative_diff, new_answer, base_answer }: Result): string {
-  return `${relative_diff.toFixed(1)}${new_answer === base_answer ? "" : "*"}`;
+  return `${percentText(relative_diff)}${new_answer === base_answer ? "" : "*"}`;
+}
+
+/** With one digit; what rounds to zero has no sign. */
+function percentText(change: number): string {
+  const text = change.toFixed(1);
+  return text === "-0.0" ? "0.0" : text;
 }
 
 /** One line for each result, with the edges left where they count. */
@@ -105,7 +111,7 @@ function list(results: readonly Result[]): string[] {
   const width = Math.max(...results.map(({ series }) => series.length));
   return results.map(({ series, edges_left, new_answer, relative_diff }) => {
     const edges = edges_left === undefined ? "" : `edges left ${(100 * edges_left).toFixed(1)} %  `;
-    const change = `answer ${JSON.stringify(new_answer)}  change ${relative_diff.toFixed(1)} %`;
+    const change = `answer ${JSON.stringify(new_answer)}  change ${percentText(relative_diff)} %`;
     return `${series.padEnd(width)}  ${edges}${change}`;
   });
 }

@@ -3,6 +3,7 @@ import type {
   ExperimentRequest,
   RequestOf,
 } from "../../protocol/experiments/schemas.ts";
+import { planExit } from "./exit.ts";
 import { planSearch } from "./find-pathway.ts";
 import { planFramePairs } from "./frame-pairs.ts";
 import { planGeneration } from "./generation.ts";
@@ -34,6 +35,7 @@ const PLANNERS: { readonly [K in ExperimentKind]: Planner<K> } = {
   "frame-pairs": planFramePairs,
   keyword: planKeyword,
   "what-if": planWhatIf,
+  exit: planExit,
   generation: planGeneration,
 };
 

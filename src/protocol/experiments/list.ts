@@ -1,4 +1,5 @@
 import type { ExperimentDescriptor } from "./descriptor.ts";
+import { EXIT } from "./exit.ts";
 import { FRAME_PAIRS } from "./frame-pairs.ts";
 import { GENERATION } from "./generation.ts";
 import { HEADS } from "./heads.ts";
@@ -18,6 +19,7 @@ export const EXPERIMENTS: { readonly [K in ExperimentKind]: ExperimentDescriptor
   "frame-pairs": FRAME_PAIRS,
   keyword: KEYWORD,
   "what-if": WHAT_IF,
+  exit: EXIT,
   generation: GENERATION,
 };
 
@@ -44,10 +46,9 @@ export function recipePhrases(recorded: Recorded): readonly string[] {
   return descriptorOf(recorded.kind).phrases(recorded.recipe);
 }
 
-/** What tells an experiment from the others of a run: "Knockout Sweep: center, w 9". */
-export function experimentName(recorded: Recorded): string {
-  const { title, variant } = descriptorOf(recorded.kind);
-  return `${title}: ${variant(recorded.recipe)}`;
+/** What tells an experiment from others of its kind: "center, w 9". */
+export function experimentVariant(recorded: Recorded): string {
+  return descriptorOf(recorded.kind).variant(recorded.recipe);
 }
 
 /**

@@ -132,6 +132,8 @@ export const REQUESTS = {
   keyword: keyword.extend(centres),
   /** Any cut that is drawn; `observe` reads every layer of the cut run as well (mass is not). */
   "what-if": whatIf.extend({ observe: observations.optional() }),
+  /** The video cut from every later row from a layer on, for each layer. */
+  exit: z.object(centres),
   /** Greedy decoding, clean and under each cut, which is in force at every step. */
   generation,
 } as const;
@@ -145,6 +147,7 @@ export const RECIPES = {
   "frame-pairs": framePairs,
   keyword: keyword.extend({ ...swept, keywords: z.array(name).readonly() }),
   "what-if": whatIf,
+  exit: z.object(swept),
   generation,
 } as const;
 
@@ -195,5 +198,6 @@ export const experimentRequest = z.discriminatedUnion("kind", [
   requestSchema("frame-pairs"),
   requestSchema("keyword"),
   requestSchema("what-if"),
+  requestSchema("exit"),
   requestSchema("generation"),
 ]);
