@@ -135,6 +135,37 @@ CASES = {
     },
 }
 
+CASES |= {
+    "o-mistral-window": {
+        "seed": 16, "answer": 0, "generate": True, "names": "new",
+        "text": {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "num_key_value_heads": 2,
+                 "num_hidden_layers": 3, "sliding_window": 64},
+        "pathways": {"cross_frame": [1, 2], "video_to_question": [2, 2], "question_to_last": [2, 3]},
+        "about": "Mistral: every layer looks back over 64 positions, so that the last row sees the end of the video alone",
+    },
+    "o-qwen2-windows": {
+        "seed": 56, "answer": 0, "generate": True, "dtype": "bfloat16",
+        "text": {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "num_key_value_heads": 2,
+                 "use_sliding_window": True, "sliding_window": 24, "max_window_layers": 2,
+                 "rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}},
+        "about": "Qwen2 with windows in the upper two of four layers, and yarn",
+    },
+    "o-dynamic-beyond": {
+        "seed": 18, "answer": 1, "generate": True, "text": {
+            "num_hidden_layers": 3, "max_position_embeddings": 78, "rope_theta": 1000.0,
+            "rope_scaling": {"rope_type": "dynamic", "factor": 2.0}},
+        "pathways": {"cross_frame": [1, 2], "video_to_question": [2, 2], "question_to_last": [2, 3]},
+        "about": "dynamic rope, the prompt longer than the trained length; an answer in words grows beyond it at its third token",
+    },
+    "o-dynamic-within": {
+        "seed": 26, "answer": 1, "generate": True, "text": {
+            "num_hidden_layers": 3, "max_position_embeddings": 112, "rope_theta": 1000.0,
+            "rope_scaling": {"type": "dynamic", "factor": 3.0}},
+        "pathways": {"cross_frame": [1, 2], "video_to_question": [2, 2], "question_to_last": [2, 3]},
+        "about": "dynamic rope, the prompt within the trained length",
+    },
+}
+
 FAMILY_BASE = {
     "names": "old", "dtype": "bfloat16", "styles": ["center"], "windows": [3], "files": {}, "processor_keys": {},
     "fps": 10, "total_frames": 95, "indices": [7, 30, 54, 77],

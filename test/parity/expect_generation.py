@@ -30,6 +30,7 @@ def generation(ref: Reference, video: torch.Tensor) -> tuple[dict[str, torch.Ten
         ids = [int(s.argmax()) for s in steps]
         runs.append({"series": name, "layers": at, "ids": ids, "text": ref.tokenizer.decode(ids),
                      "probabilities": [float(s.softmax(-1).max()) for s in steps]})
+    ref.forget_lengths()
     own = ref.model.generate(inputs_embeds=prompt.embeddings[None], do_sample=False, max_new_tokens=STEPS,
                              attention_mask=torch.ones(1, size, dtype=torch.long))[0].tolist()
     assert runs[0]["ids"] == own, (runs[0]["ids"], own)

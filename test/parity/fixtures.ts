@@ -15,6 +15,10 @@ export const CASE_NAMES = [
   "f-llava-next",
   "g-linear-bias",
   "g-llama3-full",
+  "o-mistral-window",
+  "o-qwen2-windows",
+  "o-dynamic-beyond",
+  "o-dynamic-within",
 ] as const;
 /** Cases of other families: the clean run and one sweep. */
 export const FAMILY_CASES = [
@@ -38,7 +42,14 @@ export type CaseName =
   | (typeof VIDEOLLAMA3_CASES)[number];
 
 /** Cases with an answer in words too. */
-export const GENERATION_CASES = ["b-gqa-sharded", "g-linear-bias"] as const;
+export const GENERATION_CASES = [
+  "b-gqa-sharded",
+  "g-linear-bias",
+  "o-mistral-window",
+  "o-qwen2-windows",
+  "o-dynamic-beyond",
+  "o-dynamic-within",
+] as const;
 /** Cases with every lens variant, whole distributions of a sweep, and weights of cut runs. */
 export const DETAILED_CASES = ["b-gqa-sharded", "d-bf16"] as const;
 /** Cases with a random control of the pathways. */

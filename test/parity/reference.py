@@ -101,10 +101,26 @@ class Reference:
         groups = token_groups(spec or self.spec, text, plain.offsets, at, *video.shape[:2])
         return Prompt(text, ids, at, groups, merged)
 
+    def window(self, layer: int) -> int | None:
+        """Positions that a layer's rows look back over, themselves among them; None: all before them."""
+        config = self.decoder.config
+        if config.model_type in ("mistral", "phi3"):
+            return config.sliding_window
+        sliding = (getattr(config, "layer_types", None) or {})
+        return config.sliding_window if sliding and sliding[layer] == "sliding_attention" else None
+
+    def forget_lengths(self) -> None:
+        """Dynamic rotation remembers the longest sequence it saw; every run here starts as a fresh model's."""
+        rotary = self.decoder.rotary_emb
+        if "dynamic" in getattr(rotary, "rope_type", ""):
+            rotary.max_seq_len_cached = rotary.original_max_seq_len
+            rotary.inv_freq = rotary.original_inv_freq
+
     def run(self, embeddings: torch.Tensor, masks: dict[int, torch.Tensor] | None = None,
             changes: list[Change] | None = None) -> Run:
         """One forward over the whole sequence; masks replace the causal mask of their layers."""
         kept: list[torch.Tensor] = []
+        self.forget_lengths()
         for change in changes or []:
             if -1 in change.layers:
                 embeddings = change.apply(embeddings)
@@ -118,15 +134,24 @@ class Reference:
 
     @contextmanager
     def hooked(self, masks: dict[int, torch.Tensor], changes: list[Change]):
-        def replace_mask(mask: torch.Tensor):
+        def replace_mask(mask: torch.Tensor | None, window: int | None):
+            def within(mask: torch.Tensor) -> torch.Tensor:
+                queries, keys = mask.shape[-2:]
+                at = torch.arange(keys - queries, keys)[:, None]
+                outside = torch.arange(keys)[None] <= at - (window or keys)
+                return mask.masked_fill(outside, torch.finfo(torch.float32).min)
+
             def hook(_module, args, kwargs):
-                queries, keys = kwargs["hidden_states"].shape[1], mask.shape[-1]
-                if queries == keys:
-                    return args, {**kwargs, "attention_mask": mask}
+                queries = kwargs["hidden_states"].shape[1]
+                if mask is not None and queries == mask.shape[-1]:
+                    return args, {**kwargs, "attention_mask": within(mask)}
+                if queries > 1:
+                    return args, kwargs
                 # A generated token: blind to the prompt's keys as the prompt's last row is, free beyond.
-                total = kwargs["attention_mask"].shape[-1]
-                row = torch.nn.functional.pad(mask[:, :, -1:], (0, total - keys))
-                return args, {**kwargs, "attention_mask": row}
+                row = kwargs["attention_mask"]
+                if mask is not None:
+                    row = torch.nn.functional.pad(mask[:, :, -1:], (0, row.shape[-1] - mask.shape[-1]))
+                return args, {**kwargs, "attention_mask": within(row)}
             return hook
 
         def change_rows(layer: int):
@@ -140,16 +165,18 @@ class Reference:
 
         with ExitStack() as stack:
             for layer, module in enumerate(self.decoder.layers):
-                if layer in masks:
-                    handle = module.self_attn.register_forward_pre_hook(replace_mask(masks[layer]), with_kwargs=True)
-                    stack.callback(handle.remove)
+                if layer in masks or self.window(layer) is not None:
+                    hook = replace_mask(masks.get(layer), self.window(layer))
+                    stack.callback(module.self_attn.register_forward_pre_hook(hook, with_kwargs=True).remove)
                 if any(layer in c.layers for c in changes):
                     stack.callback(module.register_forward_hook(change_rows(layer)).remove)
             yield
 
     def generate(self, embeddings: torch.Tensor, steps: int, masks: dict[int, torch.Tensor]) -> list[torch.Tensor]:
         """Greedy, to the end-of-text token at most, with a cache: the logits [V] of every step."""
-        cache, logits, step_input = DynamicCache(config=self.decoder.config), [], embeddings[None]
+        # A cache that keeps everything: windows are in the masks.
+        cache, logits, step_input = DynamicCache(), [], embeddings[None]
+        self.forget_lengths()
         with self.hooked(masks, []):
             for _ in range(steps):
                 # A single new row is given no mask by the class itself; eager attention then needs none,

@@ -62,6 +62,11 @@ function fullMask(model: OpenModel, branch: Branch, layer: number, positions: In
   const byHead = cuts.some((cut) => cut.kind === "knockout" && cut.heads !== undefined);
   const none = { id: -1, blocks: [], byHead };
   const { data, dims } = buildBias(model.spec.decoder, positions, positions, [none]);
+  const window = model.spec.decoder.layers[layer]?.window ?? length;
+  for (let at = 0; at < data.length; at++) {
+    const query = Math.floor(at / length) % length;
+    if ((at % length) + window <= query) data[at] = BLOCKED;
+  }
   for (const cut of cuts) {
     if (cut.kind !== "knockout") continue;
     for (let head = 0; head < (byHead ? heads : 1); head++) {

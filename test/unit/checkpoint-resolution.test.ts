@@ -217,3 +217,23 @@ test("numbers of a processor file are bounded", async () => {
     await rejects(readModelFiles(folder), "preprocessor_config.json");
   }
 });
+
+/** Of each layer, how far its rows look back. */
+const windowsOf = async () =>
+  (await readModelSpec(folder)).decoder.layers.map(({ window }) => window);
+
+test("windows follow each class's own rule", async () => {
+  text({ use_sliding_window: true, sliding_window: 4 });
+  assert.deepEqual(await windowsOf(), [undefined, undefined], "Llama has none");
+  text({ model_type: "mistral" });
+  assert.deepEqual(await windowsOf(), [4, 4]);
+  text({ sliding_window: null });
+  assert.deepEqual(await windowsOf(), [undefined, undefined]);
+  text({ sliding_window: undefined });
+  assert.deepEqual(await windowsOf(), [4096, 4096], "the class's own");
+  copyOf(join(FIXTURES, "i-onevision"));
+  text({ use_sliding_window: true, sliding_window: 4, max_window_layers: 2 });
+  assert.deepEqual(await windowsOf(), [undefined, undefined, 4]);
+  text({ max_window_layers: 1, use_sliding_window: false });
+  assert.deepEqual(await windowsOf(), [undefined, undefined, undefined]);
+});

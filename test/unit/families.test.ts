@@ -149,10 +149,13 @@ const REFUSALS: readonly Refusal[] = [
     named: ["vision_feature_select_strategy", "full", "default"],
   },
   {
-    model: "h-next-video",
-    what: "a decoder that looks back only so far",
-    change: (config) => withSection(config, "text_config", { use_sliding_window: true }),
-    named: ["text_config.use_sliding_window", "true"],
+    model: "i-onevision",
+    what: "a window for some layers, without its length",
+    change: (config) =>
+      withSection(config, "text_config", {
+        layer_types: ["full_attention", "sliding_attention", "full_attention"],
+      }),
+    named: ["text_config.layer_types", "sliding_window"],
   },
   {
     model: "i-onevision",

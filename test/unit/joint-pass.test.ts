@@ -21,8 +21,11 @@ const SHAPES: RandomSizes[] = [
   { ...BASE, hidden: 32, heads: 4, kvHeads: 4, headDim: 8 },
   { ...BASE, hidden: 24, heads: 6, kvHeads: 2, headDim: 6 },
   { ...BASE, hidden: 20, heads: 3, kvHeads: 1, headDim: 10, dtype: "BF16" },
+  { ...BASE, hidden: 24, heads: 4, kvHeads: 2, headDim: 6, seed: 8 },
   { ...BASE, hidden: 24, heads: 4, kvHeads: 2, headDim: 6 },
 ];
+/** How far the rows of the last but one shape look back, by layer. */
+const WINDOWS = [undefined, 3, 1, 5];
 /** The last shape's frequencies turn by positions on three axes, as M-RoPE's do. */
 const AXES = [0, 1, 2];
 
@@ -175,7 +178,12 @@ describe("the joint pass", () => {
       const spec = await readModelSpec(checkpoint);
       const rope =
         sizes === SHAPES.at(-1) ? { ...spec.decoder.rope, axes: AXES } : spec.decoder.rope;
-      models.push(await OpenModel.open({ ...spec, decoder: { ...spec.decoder, rope } }, SETTINGS));
+      const layers =
+        sizes === SHAPES.at(-2)
+          ? spec.decoder.layers.map((layer, i) => ({ ...layer, window: WINDOWS[i] }))
+          : spec.decoder.layers;
+      const decoder = { ...spec.decoder, rope, layers };
+      models.push(await OpenModel.open({ ...spec, decoder }, SETTINGS));
     }
   });
 

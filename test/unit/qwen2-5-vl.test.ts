@@ -59,8 +59,6 @@ describe("reading a Qwen2.5-VL checkpoint", () => {
     rope({ type: "mrope", mrope_section: [16, 24, 24] });
     await refused("rope_scaling.mrope_section", "[16,24,24]", "6 in all");
     rope({ type: "mrope", mrope_section: [3, 1, 2] });
-    editConfig(folder, (config) => ({ ...config, use_sliding_window: true }));
-    await refused("use_sliding_window", "true");
   });
 });
 

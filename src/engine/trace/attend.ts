@@ -75,6 +75,8 @@ export class LayerAttention {
   readonly #qWidth: number;
   readonly #kWidth: number;
   readonly #scratch = new Scratch();
+  /** Positions that rows look back over at the layer under way; undefined: all before them. */
+  #window: number | undefined;
   /** Oldest first. */
   readonly #plans = new Map<string, KeyPlan>();
   #planValues = 0;
@@ -87,6 +89,12 @@ export class LayerAttention {
     this.#length = length;
     this.#qWidth = this.#shape.heads * this.#shape.headDim;
     this.#kWidth = this.#shape.kvHeads * this.#shape.headDim;
+  }
+
+  /** Goes to a layer: what follows attends as far back as that layer does. */
+  enterLayer(layer: number): void {
+    const window = this.#model.spec.decoder.layers[layer]?.window;
+    this.#window = window !== undefined && window < this.#length ? window : undefined;
   }
 
   /**
@@ -111,10 +119,10 @@ export class LayerAttention {
     const part = total && this.#scratch.take("mass", total.length);
     for (let first = 0; first < this.#length; first += this.#limits.rows) {
       const end = Math.min(this.#length, first + this.#limits.rows);
-      const { bias } = this.#kept(`clean/${first}`, () => ({
+      const { bias } = this.#kept(`clean/${first}/${this.#window}`, () => ({
         shared: range(0, end),
         own: new Int32Array(),
-        bias: buildBias(this.#shape, range(first, end), range(0, end), [NO_CUTS]),
+        bias: buildBias(this.#shape, range(first, end), range(0, end), [NO_CUTS], this.#window),
       }));
       const rows = (of: Float32Array) =>
         this.#tensor(of.subarray(first * this.#qWidth, end * this.#qWidth), 1, end - first);
@@ -163,7 +171,7 @@ export class LayerAttention {
       });
     }
     const cuts = own?.blocks ?? NO_CUTS;
-    const bias = buildBias(this.#shape, queries, range(0, this.#length), [cuts]);
+    const bias = buildBias(this.#shape, queries, range(0, this.#length), [cuts], this.#window);
     const outputs = await session.run({
       q: this.#tensor(q, 1, queries.length),
       ks: floats(k, [this.#length, this.#kWidth]),
@@ -240,7 +248,7 @@ export class LayerAttention {
     const [shared, ...others] = cuts;
     const make = () => this.#makeKeyPlan(before, queries, cuts);
     if (shared === undefined || others.length > 0) return make();
-    const key = `${before.id}/${computed.id}/${queries[0]}/${queries.length}/${shared.id}`;
+    const key = `${before.id}/${computed.id}/${queries[0]}/${queries.length}/${shared.id}/${this.#window}`;
     return this.#kept(key, make);
   }
 
@@ -280,7 +288,7 @@ export class LayerAttention {
     const positions = new Int32Array(shared.length + own.length);
     positions.set(rest.length > 0 ? rest : [NO_KEY]);
     positions.set(own, shared.length);
-    const bias = buildBias(this.#shape, queries, positions, cuts);
+    const bias = buildBias(this.#shape, queries, positions, cuts, this.#window);
     return { shared, own, bias };
   }
 

@@ -23,12 +23,14 @@ export interface Bias {
  * @param queries positions of the n rows.
  * @param keys positions of the t keys, in the order in which the attention sees them.
  * @param cuts the cuts of each branch; one entry when all branches share them.
+ * @param window positions that a row looks back over, itself among them; absent: all before it.
  */
 export function buildBias(
   shape: AttentionShape,
   queries: Int32Array,
   keys: Int32Array,
   cuts: readonly ActiveBlocks[],
+  window?: number,
 ): Bias {
   const n = queries.length;
   const t = keys.length;
@@ -51,7 +53,7 @@ export function buildBias(
       }
       made.set(key, at);
       const target = data.subarray(at, at + plane);
-      maskFuture(target, queries, keys);
+      maskUnread(target, queries, keys, window);
       if (columns === undefined) continue;
       for (const { edges, heads } of cuts[b]?.blocks ?? []) {
         if (heads !== undefined && byHead && !heads.includes(h)) continue;
@@ -76,15 +78,21 @@ export function hasBlockedRow({ data, dims }: Bias): boolean {
   return false;
 }
 
-function maskFuture(target: Float32Array, queries: Int32Array, keys: Int32Array): void {
+/** Masks what no row of the model reads: later positions, and those that its window leaves out. */
+function maskUnread(
+  target: Float32Array,
+  queries: Int32Array,
+  keys: Int32Array,
+  window = Number.POSITIVE_INFINITY,
+): void {
   const t = keys.length;
   for (let row = 0; row < queries.length; row++) {
     const query = queries[row] ?? 0;
     const base = row * t;
     for (let column = 0; column < t; column++) {
       const key = keys[column] ?? 0;
-      if (key > query) target[base + column] = BLOCKED;
-      else if (key === NO_KEY) target[base + column] = Number.NEGATIVE_INFINITY;
+      if (key === NO_KEY) target[base + column] = Number.NEGATIVE_INFINITY;
+      else if (key > query || key <= query - window) target[base + column] = BLOCKED;
     }
   }
 }

@@ -2,7 +2,7 @@ import { throwIfCancelled } from "../../common/errors.ts";
 import { nextPosition, type Positions, ropeTables } from "../families/shared/rope.ts";
 import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
-import { buildBias } from "./bias.ts";
+import { BLOCKED, buildBias, NO_KEY } from "./bias.ts";
 import { runPass } from "./pass.ts";
 import type { Keys } from "./pass-request.ts";
 import type { ActiveBlocks, PlannedBranch, PositionSet } from "./plan.ts";
@@ -249,15 +249,18 @@ class PromptCache {
       const i = members[b] ?? 0;
       rows.set(q.subarray(i * qWidth, (i + 1) * qWidth), b * qWidth);
     }
-    const keys = new Int32Array(shared.length + own).fill(this.#length - 1);
-    keys.set(rest.length > 0 ? rest : [-1]);
+    const keys = new Int32Array(shared.length + own);
+    keys.set(rest.length > 0 ? rest : [NO_KEY]);
     keys.set(dirty, shared.length);
+    const promptKeys = shared.length + dirty.length;
+    for (let j = 0; j < generated; j++) keys[promptKeys + j] = this.#length + j;
     const bias = promptBias(
       decoder,
       this.#length,
       keys,
-      shared.length + dirty.length,
+      promptKeys,
       places.map(({ blocks }) => blocks),
+      decoder.layers[layer]?.window,
     );
     const session = await this.#model.attention({ own: "apart", weights: false, mass: false });
     const outputs = await session.run({
@@ -280,13 +283,17 @@ class PromptCache {
   }
 }
 
-/** The bias of the prompt's last row over the prompt's keys; generated keys are free. */
+/**
+ * The bias of the newest generated row: over the prompt's keys that of the prompt's last row; generated
+ * keys, which follow them, are free. What the layer's window leaves out is masked besides.
+ */
 function promptBias(
   decoder: OpenModel["spec"]["decoder"],
   length: number,
   keys: Int32Array,
   promptKeys: number,
   cuts: readonly ActiveBlocks[],
+  window = Number.POSITIVE_INFINITY,
 ) {
   const query = Int32Array.of(length - 1);
   const prompt = buildBias(decoder, query, keys.subarray(0, promptKeys), cuts);
@@ -294,6 +301,11 @@ function promptBias(
   const data = new Float32Array(kv * branches * group * keys.length);
   for (let i = 0; i < kv * branches * group; i++) {
     data.set(prompt.data.subarray(i * promptKeys, (i + 1) * promptKeys), i * keys.length);
+  }
+  const last = keys.at(-1) ?? 0;
+  for (let i = 0; i < data.length; i++) {
+    const key = keys[i % keys.length] ?? 0;
+    if (key !== NO_KEY && key <= last - window) data[i] = BLOCKED;
   }
   return floats(data, [kv, branches, group, 1, keys.length]);
 }

@@ -97,6 +97,7 @@ class Pass {
   async step(layer: number): Promise<LayerState> {
     this.#part(layer);
     this.#alike = byLeader(this.#leaders[layer] ?? new Int32Array());
+    this.#attention.enterLayer(layer);
     const chunks = this.#chunks(layer);
     let clean: Projected | undefined;
     let mass: Float32Array | undefined;

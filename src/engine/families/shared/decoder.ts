@@ -7,7 +7,7 @@ import type { DecoderLayerWeights, DecoderSpec, LinearWeights } from "./spec.ts"
 import type { TensorLookup } from "./tensors.ts";
 
 /** Decoders of one design: RMSNorm, rotary positions, grouped queries, gated MLP. */
-const KINDS = ["llama", "qwen2", "qwen3", "phi3", "qwen2_5_vl_text"] as const;
+const KINDS = ["llama", "mistral", "qwen2", "qwen3", "phi3", "qwen2_5_vl_text"] as const;
 export type DecoderKind = (typeof KINDS)[number];
 
 /** The classes' own values for keys that a configuration leaves out. */
@@ -44,6 +44,14 @@ const DEFAULTS: Readonly<Record<DecoderKind, Defaults>> = {
     kvHeads: 32,
     positions: 32_768,
     headDim: 128,
+  },
+  mistral: {
+    hidden: 4096,
+    inner: 14_336,
+    vocab: 32_000,
+    eps: 1e-6,
+    kvHeads: 8,
+    positions: 131_072,
   },
   phi3: { hidden: 3072, inner: 8192, vocab: 32_064, eps: 1e-5, kvHeads: 0, positions: 4_096 },
   qwen2_5_vl_text: {
@@ -111,7 +119,6 @@ export function readDecoder(
     throw text.refuse("num_key_value_heads", `${heads} attention heads must be a multiple of it`);
   }
   if (headDim % 2 !== 0) throw text.refuse("head_dim", "rotary positions need an even number");
-  checkAttention(text, kind);
   const prefix = lookup.prefix(place.prefixes, "embed_tokens.weight");
   const vocabSize = text.size("vocab_size", defaults.vocab, LIMITS.vocabulary);
   const embedding = lookup.tensor(`${prefix}embed_tokens.weight`, [vocabSize, hiddenSize]);
@@ -125,8 +132,9 @@ export function readDecoder(
     biased: readBiases(text, kind),
   };
   const layerCount = text.size("num_hidden_layers", defaults.layers ?? 32, LIMITS.layers);
+  const windows = readWindows(text, kind, layerCount);
   const layers = Array.from({ length: layerCount }, (_, i) =>
-    decoderLayer(lookup, `${prefix}layers.${i}.`, sizes),
+    decoderLayer(lookup, `${prefix}layers.${i}.`, { ...sizes, window: windows[i] }),
   );
   const stored = readHead(config, text, lookup, place, [vocabSize, hiddenSize]);
   return {
@@ -174,24 +182,69 @@ function readBiases(text: ConfigReader, kind: DecoderKind): Biases {
     case "qwen2":
     case "qwen2_5_vl_text":
       return { query: true, out: false, mlp: false };
+    case "mistral":
     case "phi3":
       return { query: false, out: false, mlp: false };
   }
 }
 
-/** Refuses settings that make attention another one than over the whole prompt with full rotation. */
-function checkAttention(text: ConfigReader, kind: DecoderKind): void {
-  if (text.flag("use_sliding_window", false)) {
-    throw text.refuse("use_sliding_window", "attention over the whole prompt is supported");
+/** Names of a layer's attention in `layer_types`. */
+const FULL = "full_attention";
+const SLIDING = "sliding_attention";
+
+/** How far back each layer's rows look, as each class says it; undefined: over all positions. */
+function readWindows(
+  text: ConfigReader,
+  kind: DecoderKind,
+  layers: number,
+): readonly (number | undefined)[] {
+  const everywhere = (window: number | undefined) => Array<number | undefined>(layers).fill(window);
+  const stated = (usual?: number) =>
+    text.isNull("sliding_window") || (usual === undefined && !text.has("sliding_window"))
+      ? undefined
+      : text.size("sliding_window", usual, LIMITS.positions);
+  switch (kind) {
+    case "llama":
+      return everywhere(undefined);
+    case "mistral":
+      return everywhere(stated(4096));
+    case "phi3":
+      return everywhere(stated());
+    case "qwen2":
+    case "qwen3":
+    case "qwen2_5_vl_text": {
+      const used = text.flag("use_sliding_window", false);
+      const window = used ? stated(4096) : undefined;
+      const types = readLayerTypes(text, layers);
+      if (types === undefined) {
+        const first = text.within("max_window_layers", 0, LIMITS.layers, WINDOWS_FROM[kind]);
+        return everywhere(window).map((each, i) => (i >= first ? each : undefined));
+      }
+      if (window === undefined && types.includes(SLIDING)) {
+        throw text.refuse(
+          "layer_types",
+          `"${SLIDING}" needs use_sliding_window and sliding_window`,
+        );
+      }
+      return types.map((type) => (type === SLIDING ? window : undefined));
+    }
   }
-  if (kind !== "phi3") return;
-  const context = text.size("max_position_embeddings", 4096, LIMITS.positions);
-  if (
-    text.has("sliding_window") &&
-    text.size("sliding_window", undefined, LIMITS.positions) < context
-  ) {
-    throw text.refuse("sliding_window", "attention over the whole prompt is supported");
+}
+
+/** `max_window_layers` where it is not stated: the first layer with a window. */
+const WINDOWS_FROM = { qwen2: 28, qwen3: 28, qwen2_5_vl_text: 80 } as const;
+
+function readLayerTypes(text: ConfigReader, layers: number): readonly string[] | undefined {
+  if (!text.has("layer_types")) return undefined;
+  const types = text.raw("layer_types");
+  const known = (type: unknown) => type === FULL || type === SLIDING;
+  if (!Array.isArray(types) || types.length !== layers || !types.every(known)) {
+    throw text.refuse(
+      "layer_types",
+      `"${FULL}" or "${SLIDING}" is needed for each of ${layers} layers`,
+    );
   }
+  return types;
 }
 
 /**
@@ -229,6 +282,7 @@ function decoderLayer(
     /** Extent of the norms of queries and keys; undefined: there are none. */
     readonly normed: number | undefined;
     readonly biased: Biases;
+    readonly window: number | undefined;
   },
 ): DecoderLayerWeights {
   const { fused, width, inner, query, keyValue, normed, biased } = sizes;
@@ -256,6 +310,7 @@ function decoderLayer(
     biased.mlp,
   ) as [LinearWeights, LinearWeights];
   return {
+    window: sizes.window,
     inputNorm: lookup.tensor(`${prefix}input_layernorm.weight`, [width]),
     query: q,
     key: k,

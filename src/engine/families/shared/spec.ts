@@ -163,8 +163,10 @@ export interface MergerSpec {
   readonly projector: ProjectorSpec;
 }
 
-/** One layer of a Llama-style decoder (Llama, Qwen2, Qwen3). */
+/** One layer of a Llama-style decoder; layers of one decoder may differ. */
 export interface DecoderLayerWeights {
+  /** Positions that a row looks back over, itself among them; absent: all before it. */
+  readonly window?: number | undefined;
   readonly inputNorm: LocatedTensor;
   readonly query: LinearWeights;
   readonly key: LinearWeights;
