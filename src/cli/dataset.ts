@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { InputError } from "../common/errors.ts";
+import { fixed } from "../common/fixed.ts";
 import { EngineClient } from "../engine/service/client.ts";
 import { EngineDiedError } from "../engine/service/died.ts";
 import { type LoadedQuestion, loadPromptFile } from "../prompts/files.ts";
@@ -203,7 +204,7 @@ function printTask(
       const point = points.find((found) => found.series === name && found.layer === layer);
       if (point === undefined) return "".padStart(13);
       const half = point.interval === null ? "" : `±${point.interval.toFixed(1)}`;
-      return `${point.meanRelativeDiff.toFixed(1)}${half}${point.significant ? "*" : ""}`.padStart(
+      return `${fixed(point.meanRelativeDiff, 1)}${half}${point.significant ? "*" : ""}`.padStart(
         13,
       );
     });

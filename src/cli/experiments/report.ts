@@ -1,3 +1,4 @@
+import { fixed } from "../../common/fixed.ts";
 import type { RunEvent, RunEventOf } from "../../protocol/events.ts";
 import { descriptorOf } from "../../protocol/experiments/list.ts";
 import type { ExperimentRequest } from "../../protocol/experiments/schemas.ts";
@@ -97,13 +98,7 @@ function table(
 }
 
 function cell({ relative_diff, new_answer, base_answer }: Result): string {
-  return `${percentText(relative_diff)}${new_answer === base_answer ? "" : "*"}`;
-}
-
-/** With one digit; what rounds to zero has no sign. */
-function percentText(change: number): string {
-  const text = change.toFixed(1);
-  return text === "-0.0" ? "0.0" : text;
+  return `${fixed(relative_diff, 1)}${new_answer === base_answer ? "" : "*"}`;
 }
 
 /** One line for each result, with the edges left where they count. */
@@ -111,7 +106,7 @@ function list(results: readonly Result[]): string[] {
   const width = Math.max(...results.map(({ series }) => series.length));
   return results.map(({ series, edges_left, new_answer, relative_diff }) => {
     const edges = edges_left === undefined ? "" : `edges left ${(100 * edges_left).toFixed(1)} %  `;
-    const change = `answer ${JSON.stringify(new_answer)}  change ${percentText(relative_diff)} %`;
+    const change = `answer ${JSON.stringify(new_answer)}  change ${fixed(relative_diff, 1)} %`;
     return `${series.padEnd(width)}  ${edges}${change}`;
   });
 }
