@@ -3,10 +3,16 @@ import type { VideoWording } from "../prompts/prompt-spec.ts";
 import type { ClipTimes } from "../prompts/video-text.ts";
 import type { ClipSource } from "../protocol/requests.ts";
 import { partOfClip } from "../video/frame-indices.ts";
-import type { SampledVideo } from "../video/types.ts";
+import type { VideoInfo } from "../video/types.ts";
 import type { Positions } from "./families/shared/rope.ts";
 import { isNative, type ModelSpec } from "./families/shared/spec.ts";
 import { mropePositions } from "./positions/mrope.ts";
+
+/** A clip and the numbers of the frames taken from it. */
+export interface TimedFrames {
+  readonly info: VideoInfo;
+  readonly frames: readonly { readonly index: number }[];
+}
 
 /** Frames a second that a model's processor assumes of pictures without a clock. */
 const ASSUMED_FPS = 24;
@@ -21,7 +27,7 @@ const STAMPED_FPS = { frame: 1, span: 3 } as const;
  * @throws InputError when the seconds of `clip` do not describe a part of it
  */
 export function timesOf(
-  { info, frames }: SampledVideo,
+  { info, frames }: TimedFrames,
   { startSeconds, endSeconds }: ClipSource,
   wording: VideoWording,
 ): ClipTimes {
@@ -46,7 +52,7 @@ export function timesOf(
 export function rowPositions(
   spec: ModelSpec,
   tokens: PromptTokens,
-  { info, frames }: SampledVideo,
+  { info, frames }: TimedFrames,
   { startSeconds, endSeconds }: ClipSource,
 ): Positions | undefined {
   if (spec.videoPositions === undefined) return undefined;

@@ -7,7 +7,6 @@ import type { AnalysisJob, EngineSettings } from "../protocol/requests.ts";
 import { prepareDecoder } from "../video/decoder-module.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { encodePicture } from "../video/pictures.ts";
-import type { RgbFrame } from "../video/types.ts";
 import { folderStamp, modelIdentity } from "./checkpoint/identity.ts";
 import { requireClipFits } from "./clip-memory.ts";
 import { forecastRun } from "./experiments/forecast.ts";
@@ -31,6 +30,7 @@ import {
 import { decoderDtype, OpenModel, visionMultiplyAdds } from "./runtime/model.ts";
 import { RUNTIME } from "./runtime/session.ts";
 import { requireSameRun } from "./same-run.ts";
+import { PICTURE_SIDE, type ShownFrame } from "./shown-frames.ts";
 import { forecastPasses, total } from "./trace/memory.ts";
 import { usesTokenCompression } from "./video-tokens.ts";
 import { VisionCache } from "./vision-cache/cache.ts";
@@ -80,13 +80,11 @@ export interface JobForecast {
   readonly bytes: number;
 }
 
-/** Longer side of the frames' pictures in a run, in pixels. */
-const PICTURE_SIDE = 160;
 /** They follow the first layer, but wait no longer than this for it. */
 const PICTURES_WAIT_MS = 500;
 
-function pictureOf(frame: RgbFrame): RunEventOf<"video.frames">["frames"][number] {
-  const png = encodePicture(frame, PICTURE_SIDE);
+function pictureOf({ picture }: ShownFrame): RunEventOf<"video.frames">["frames"][number] {
+  const png = encodePicture(picture, PICTURE_SIDE);
   return { mime: "image/png", base64: Buffer.from(png).toString("base64") };
 }
 
@@ -96,7 +94,7 @@ function pictureOf(frame: RgbFrame): RunEventOf<"video.frames">["frames"][number
  */
 function withPictures(
   sink: EventSink,
-  frames: readonly RgbFrame[],
+  frames: readonly ShownFrame[],
 ): { readonly sink: EventSink; tell(): void } {
   const due = performance.now() + PICTURES_WAIT_MS;
   let told = false;
@@ -185,6 +183,7 @@ export class Engine {
     for (const message of modelNotices(model.open.spec, prepared.length)) {
       sink({ type: "notice", level: "warning", message });
     }
+    for (const message of prepared.warnings) sink({ type: "notice", level: "warning", message });
     for (const message of prepared.remarks) sink({ type: "notice", level: "info", message });
     if (observer === undefined) {
       return this.#experiments(model, prepared, undefined, run, sink, signal);

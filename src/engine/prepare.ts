@@ -13,10 +13,11 @@ import type { AnalysisJob, ClipSource } from "../protocol/requests.ts";
 import { USUAL_LENS } from "../protocol/vocabulary.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { evenIndices, spreadIndices } from "../video/even-indices.ts";
+import { checkWanted } from "../video/frame-indices.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
-import { type PixelValues, preparedSize, preprocess } from "../video/preprocess.ts";
-import { probeVideo, sampleFrames } from "../video/sample-frames.ts";
-import type { FrameRule, RgbFrame } from "../video/types.ts";
+import { type PixelValues, pixelValues, preparedSize } from "../video/preprocess.ts";
+import { probeVideo, sampleEach } from "../video/sample-frames.ts";
+import type { FrameRule } from "../video/types.ts";
 import { rowPositions, timesOf } from "./clocks.ts";
 import { type CleanReadRequest, massRequest } from "./experiments/observe.ts";
 import type { ExperimentContext } from "./experiments/plan.ts";
@@ -33,6 +34,7 @@ import {
 } from "./families/shared/spec.ts";
 import { runModel, runVideo } from "./run-header.ts";
 import type { OpenModel } from "./runtime/model.ts";
+import { keepShown, type ShownFrame } from "./shown-frames.ts";
 import { range } from "./trace/rows.ts";
 import { keptCells, placeVideo } from "./video-tokens.ts";
 import type { VisionCache } from "./vision-cache/cache.ts";
@@ -57,7 +59,9 @@ export interface LoadedModel {
 export interface ReadInput {
   readonly context: ExperimentContext;
   readonly tokens: PromptTokens;
-  readonly frames: readonly RgbFrame[];
+  readonly frames: readonly ShownFrame[];
+  /** What a user should know of the clip. */
+  readonly warnings: readonly string[];
   readonly pixels: PixelValues;
   readonly kept: readonly number[] | undefined;
   readonly positions: PreparedPrompt["positions"];
@@ -68,7 +72,9 @@ export interface ReadInput {
 export interface PreparedRun extends PreparedPrompt {
   readonly context: ExperimentContext;
   readonly started: RunEventOf<"run.started">;
-  readonly frames: readonly RgbFrame[];
+  readonly frames: readonly ShownFrame[];
+  /** What a user should know of the clip. */
+  readonly warnings: readonly string[];
   /** What went otherwise than it should, without harm to the results. */
   readonly remarks: readonly string[];
 }
@@ -105,7 +111,9 @@ export function preparePrompt(
 
 function shapeBefore({ open: { spec } }: LoadedModel, job: AnalysisJob): ClipShape {
   const side = isNative(spec) ? tokenSide(spec.vision) : spec.vision.imageSize;
-  return { frames: wantedFrames(job) ?? spec.frames, picture: { width: side, height: side } };
+  const frames = wantedFrames(job) ?? spec.frames;
+  checkWanted(frames);
+  return { frames, picture: { width: side, height: side } };
 }
 
 /**
@@ -115,8 +123,8 @@ function shapeBefore({ open: { spec } }: LoadedModel, job: AnalysisJob): ClipSha
  */
 export async function clipShape(model: LoadedModel, job: AnalysisJob): Promise<ClipShape> {
   if (!isNative(model.open.spec)) return shapeBefore(model, job);
-  const { path, startSeconds, endSeconds } = withPromptRange(job);
-  const info = await probeVideo(path);
+  const { path, startSeconds, endSeconds, fps } = withPromptRange(job);
+  const info = await probeVideo(path, undefined, fps);
   const rule = frameRule(model, job);
   const frames =
     rule?.(info.frameCount, info.fps, startSeconds, endSeconds).length ??
@@ -218,20 +226,25 @@ export async function readInput(
   const clip = withPromptRange(job);
 
   sink({ type: "progress", phase: "video", done: 0, total: 1 });
-  const sampled = await sampleFrames(
+  const sampled = await sampleEach(
     clip.path,
     {
       frames: asked ?? model.open.spec.frames,
       rule: frameRule(model, job),
       start: clip.startSeconds,
       end: clip.endSeconds,
+      fps: clip.fps,
     },
+    keepShown(model.images),
     signal,
   );
   const frames = reordered(sampled.frames, clip.order);
   sink({ type: "progress", phase: "video", done: 1, total: 1 });
 
-  const pixels = preprocess(frames, model.images);
+  const pixels = pixelValues(
+    frames.map(({ prepared }) => prepared),
+    model.images,
+  );
   const [, , height, width] = pixels.shape;
   checkPictureFits(model.folder, model.open.spec, { width, height });
   const kept = keptCells(model.open.spec, model.images, pixels);
@@ -242,6 +255,7 @@ export async function readInput(
     context,
     tokens,
     frames,
+    warnings: sampled.remarks,
     pixels,
     kept,
     positions: rowPositions(model.open.spec, tokens, sampled, clip),
@@ -265,7 +279,7 @@ export async function readInput(
  */
 export async function encodeInput(
   model: LoadedModel,
-  { context, tokens, frames, pixels, kept, positions, started }: ReadInput,
+  { context, tokens, frames, warnings, pixels, kept, positions, started }: ReadInput,
   cache: VisionCache,
   sink: EventSink,
   signal: AbortSignal,
@@ -309,6 +323,7 @@ export async function encodeInput(
     observer: (observe) => observerOf(observe, tokens),
     context,
     frames,
+    warnings,
     remarks,
     started: features.cached ? { ...started, video: { ...video, featuresCached: true } } : started,
   };
@@ -353,11 +368,15 @@ function withPromptRange(job: AnalysisJob): ClipSource {
     ...job.clip,
     startSeconds: job.clip.startSeconds ?? job.prompt.startSeconds,
     endSeconds: job.clip.endSeconds ?? job.prompt.endSeconds,
+    fps: job.clip.fps ?? job.prompt.fps,
   };
 }
 
 /** The same sampled frames in another order, for counterfactual clips. */
-function reordered(frames: readonly RgbFrame[], order: ClipSource["order"]): readonly RgbFrame[] {
+function reordered(
+  frames: readonly ShownFrame[],
+  order: ClipSource["order"],
+): readonly ShownFrame[] {
   switch (order) {
     case undefined:
       return frames;

@@ -3,9 +3,10 @@ import type { RunEventOf } from "../protocol/events.ts";
 import type { AnalysisJob, ClipSource } from "../protocol/requests.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { cropRectangle, type PixelValues } from "../video/preprocess.ts";
-import type { RgbFrame, SampledVideo } from "../video/types.ts";
+import type { VideoInfo } from "../video/types.ts";
 import type { PoolingSpec } from "./families/shared/spec.ts";
 import type { LoadedModel } from "./prepare.ts";
+import type { ShownFrame } from "./shown-frames.ts";
 import { pixelsHash } from "./vision-cache/key.ts";
 
 /** What the model that ships with Flowprobe is called in runs. */
@@ -37,8 +38,8 @@ export function runModel(
 
 /** What a run's first event says of the clip and the frames that the model is shown. */
 export function runVideo(
-  { info }: SampledVideo,
-  frames: readonly RgbFrame[],
+  { info }: { readonly info: VideoInfo },
+  frames: readonly ShownFrame[],
   clip: ClipSource,
   images: ImageProcessorSpec,
   pixels: PixelValues,

@@ -11,6 +11,8 @@ export interface PromptItem {
   readonly frames?: number | undefined;
   readonly startSeconds?: number | undefined;
   readonly endSeconds?: number | undefined;
+  /** Frames per second of a folder of images, which has no rate of its own. */
+  readonly fps?: number | undefined;
   /** Name of a prompt template, or a template text with its placeholders. */
   readonly template?: string | undefined;
 }

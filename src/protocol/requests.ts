@@ -35,6 +35,8 @@ export interface ClipSource {
   readonly frames?: number | undefined;
   readonly startSeconds?: number | undefined;
   readonly endSeconds?: number | undefined;
+  /** Frames per second of a folder of images, which has no rate of its own. */
+  readonly fps?: number | undefined;
   /** A counterfactual clip made of the same sampled frames. */
   readonly order?: CounterfactualOrder | undefined;
 }

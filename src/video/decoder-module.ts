@@ -28,6 +28,7 @@ type Call =
   | "fp_seek"
   | "fp_decoder"
   | "fp_send"
+  | "fp_undecodable"
   | "fp_receive"
   | "fp_frame_matrix"
   | "fp_rgb";
@@ -52,6 +53,8 @@ const PAGE_BYTES = 65536;
 /** Both as the module was linked (`vendor/ffmpeg/build.sh`). */
 const INITIAL_BYTES = 16 << 20;
 const LARGEST_BYTES = 2 ** 31;
+/** A single call reads the file no longer than this: a loop in a hostile file must end. */
+const LONGEST_CALL_MS = 60_000;
 
 let compiling: Promise<WasmModule> | undefined;
 
@@ -111,6 +114,7 @@ export class DecoderInstance {
   readonly #limitBytes: number;
   #exports: Exports | null = null;
   #readError: unknown;
+  #callBegan = 0;
 
   private constructor(path: string, limitBytes: number) {
     this.#path = path;
@@ -137,6 +141,11 @@ export class DecoderInstance {
     const instance = new DecoderInstance(path, limitBytes);
     const read = (position: number, to: number, length: number): number => {
       try {
+        if (performance.now() - instance.#callBegan > LONGEST_CALL_MS) {
+          throw new InputError(
+            `${path}: damaged: a part of it keeps the decoder busy for more than ${LONGEST_CALL_MS / 1000} s`,
+          );
+        }
         return source.read(new Uint8Array(instance.#memory.buffer, to, length), position);
       } catch (error) {
         instance.#readError = error;
@@ -158,6 +167,7 @@ export class DecoderInstance {
    */
   call(name: Call, ...args: readonly number[]): number {
     const exports = this.#alive();
+    this.#callBegan = performance.now();
     let result: number;
     let full: boolean;
     try {
@@ -170,7 +180,8 @@ export class DecoderInstance {
     }
     if (this.#readError !== undefined) {
       this.drop();
-      throw unreadable(this.#path, this.#readError);
+      const error = this.#readError;
+      throw error instanceof InputError ? error : unreadable(this.#path, error);
     }
     if (full) {
       this.drop();

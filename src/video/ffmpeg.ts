@@ -4,12 +4,21 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { InputError } from "../common/errors.ts";
-import { DecoderInstance } from "./decoder-module.ts";
+import { type ByteSource, DecoderInstance } from "./decoder-module.ts";
 import { unreadable } from "./file-errors.ts";
-import type { RgbImage } from "./types.ts";
+import type { RgbImage, Size } from "./types.ts";
 
 /** Pictures larger than this (16384 x 8192) are refused: a few bytes must not claim gigabytes. */
 const MAX_PIXELS = 1 << 27;
+
+/** @throws InputError naming the bound, where a picture has more pixels than it */
+export function checkPictureSize(path: string, { width, height }: Size): void {
+  if (width * height > MAX_PIXELS) {
+    throw new InputError(
+      `${path}: its picture is too large: ${width} x ${height} pixels; at most 16384 x 8192, or as many in another shape, can be used`,
+    );
+  }
+}
 
 /** What a container says of one packet of the video stream. Times are in the stream's time base. */
 export interface PacketFacts {
@@ -20,6 +29,18 @@ export interface PacketFacts {
   readonly hidden: boolean;
   /** No other packet needs it to be decoded. False where that is not known. */
   readonly disposable: boolean;
+  /** It changes what those after it are decoded with (a palette), which is told only once. */
+  readonly changesState: boolean;
+  /** The file ends, or breaks off, within it. */
+  readonly short: boolean;
+}
+
+/** What is known of the packets once all are read. */
+export interface PacketsEnd {
+  /** Packets that the container's index has of the stream; 0 where it has none. */
+  readonly indexed: number;
+  /** Packets, or places, that could not be read. */
+  readonly unreadable: number;
 }
 
 /** What a container says of its video stream. */
@@ -33,6 +54,16 @@ export interface StreamFacts {
   readonly timeBase: number;
   /** Seconds; the timestamp a player shows as zero. */
   readonly start: number;
+  /** Video streams in the file, and which of them, from 1, this one is. */
+  readonly videoStreams: number;
+  readonly chosen: number;
+  /** What the file promises of the stream; null where it does not say. */
+  readonly promised: {
+    readonly frames: number | null;
+    /** Packets of an index that is read before the packets. */
+    readonly indexed: number | null;
+    readonly seconds: number | null;
+  };
   /** 36 bytes, if any. */
   readonly displayMatrix: Buffer | null;
 }
@@ -41,6 +72,10 @@ export interface StreamFacts {
 export interface DecodedFrame {
   /** In the stream's time base; null where the file has no timestamps. */
   readonly pts: number | null;
+  /** The decoder found errors in it and patched it up, or it depends on something that is missing. */
+  readonly damaged: boolean;
+  /** It depends on no other frame. */
+  readonly key: boolean;
   /** The display matrix that came with this frame (EXIF), if any. */
   displayMatrix(): Buffer | null;
   /** @throws InputError when its pixel format cannot be turned into RGB */
@@ -62,15 +97,16 @@ export type Demuxers = { readonly anyOf: readonly string[] } | { readonly only: 
  */
 export class MediaInput {
   readonly #path: string;
-  readonly #fd: number;
+  readonly #close: () => void;
   readonly #decoder: DecoderInstance;
   readonly #input: number;
   readonly #facts: number;
   #content: Content | null = null;
+  #end: PacketsEnd = { indexed: 0, unreadable: 0 };
 
-  private constructor(path: string, fd: number, decoder: DecoderInstance, input: number) {
+  private constructor(path: string, close: () => void, decoder: DecoderInstance, input: number) {
     this.#path = path;
-    this.#fd = fd;
+    this.#close = close;
     this.#decoder = decoder;
     this.#input = input;
     this.#facts = decoder.call("fp_facts", input);
@@ -89,34 +125,72 @@ export class MediaInput {
     limitBytes?: number,
   ): Promise<MediaInput | null> {
     const fd = opened(path);
+    const close = () => closeSync(fd);
     try {
       const { size } = fstatSync(fd);
       const read = (into: Uint8Array, position: number) =>
         readSync(fd, into, 0, into.length, position);
-      const decoder = await DecoderInstance.create(path, { size, read }, limitBytes);
-      const any = decoder.place("anyOf" in demuxers ? demuxers.anyOf.join() : "");
-      const only = decoder.place("only" in demuxers ? demuxers.only : "");
-      const input = decoder.call("fp_open", size, any, only);
-      for (const name of [any, only]) decoder.call("free", name);
-      if (input !== 0) return new MediaInput(path, fd, decoder, input);
+      const input = await MediaInput.#open(path, { size, read }, demuxers, close, limitBytes);
+      if (input === null) close();
+      return input;
     } catch (error) {
-      closeSync(fd);
+      close();
       throw error;
     }
-    closeSync(fd);
-    return null;
   }
 
-  /** Null where there is no video stream. */
+  /**
+   * As `open`, of bytes at hand.
+   *
+   * @param path named in errors
+   */
+  static openBytes(
+    path: string,
+    bytes: Uint8Array,
+    demuxers: Demuxers,
+  ): Promise<MediaInput | null> {
+    const read = (into: Uint8Array, position: number) => {
+      const part = bytes.subarray(position, position + into.length);
+      into.set(part);
+      return part.length;
+    };
+    return MediaInput.#open(path, { size: bytes.length, read }, demuxers, () => {});
+  }
+
+  static async #open(
+    path: string,
+    source: ByteSource,
+    demuxers: Demuxers,
+    close: () => void,
+    limitBytes?: number,
+  ): Promise<MediaInput | null> {
+    const decoder = await DecoderInstance.create(path, source, limitBytes);
+    const any = decoder.place("anyOf" in demuxers ? demuxers.anyOf.join() : "");
+    const only = decoder.place("only" in demuxers ? demuxers.only : "");
+    const input = decoder.call("fp_open", source.size, any, only, MAX_PIXELS);
+    for (const name of [any, only]) decoder.call("free", name);
+    return input === 0 ? null : new MediaInput(path, close, decoder, input);
+  }
+
+  /** Null where there is no video stream. @throws InputError when its pictures are too large */
   stream(): StreamFacts | null {
     if (this.#call("fp_stream") === 0) return null;
-    const [width = 0, height = 0, fps = 0, timeBase = 0, start = 0] = this.#read(5);
+    const [width = 0, height = 0, fps = 0, timeBase = 0, start = 0, ...more] = this.#read(10);
+    const [videoStreams = 1, chosen = 1, frames = 0, indexed = 0, seconds = Number.NaN] = more;
+    checkPictureSize(this.#path, { width, height });
     return {
       width,
       height,
       fps: fps > 0 ? fps : null,
       timeBase: timeBase > 0 ? timeBase : 1,
       start: Number.isNaN(start) ? 0 : start,
+      videoStreams,
+      chosen,
+      promised: {
+        frames: frames > 0 ? frames : null,
+        indexed: indexed > 0 ? indexed : null,
+        seconds: seconds > 0 ? seconds : null,
+      },
       displayMatrix: this.#matrix("fp_stream_matrix"),
     };
   }
@@ -132,16 +206,27 @@ export class MediaInput {
     return { demuxer, brand: this.#decoder.text(this.#call("fp_brand")) };
   }
 
+  /** What is known of the packets once `nextPacket` has given null. */
+  get end(): PacketsEnd {
+    return this.#end;
+  }
+
   /** The next packet's facts, without decoding it; null at the end of the file. */
   nextPacket(): PacketFacts | null {
-    if (this.#call("fp_next_packet") === 0) return null;
-    const [pts, dts, key, hidden, disposable] = this.#read(5);
+    if (this.#call("fp_next_packet") === 0) {
+      const [indexed = 0, unreadable = 0] = this.#read(2);
+      this.#end = { indexed, unreadable };
+      return null;
+    }
+    const [pts, dts, key, hidden, disposable, changesState, short] = this.#read(7);
     return {
       pts: time(pts),
       dts: time(dts),
       key: key === 1,
       hidden: hidden === 1,
       disposable: disposable === 1,
+      changesState: changesState === 1,
+      short: short === 1,
     };
   }
 
@@ -164,22 +249,29 @@ export class MediaInput {
 
   /**
    * Sends the packet that was read last (or: that there are no more) and yields the frames that are
-   * ready, in presentation order. A damaged packet yields nothing.
+   * ready, in presentation order. A packet too damaged to be decoded yields nothing.
    */
   *decode(what: "packet" | "end"): Generator<DecodedFrame> {
     this.#call("fp_send", what === "end" ? 1 : 0);
     while (this.#call("fp_receive") !== 0) {
-      const [pts, width = 0, height = 0] = this.#read(3);
+      const [pts, width = 0, height = 0, damaged, key] = this.#read(5);
       yield {
         pts: time(pts),
+        damaged: damaged === 1,
+        key: key === 1,
         displayMatrix: () => this.#matrix("fp_frame_matrix"),
         rgb: () => this.#rgb(width, height),
       };
     }
   }
 
+  /** Packets that the decoder could make nothing of so far. */
+  undecodable(): number {
+    return this.#call("fp_undecodable");
+  }
+
   close(): void {
-    closeSync(this.#fd);
+    this.#close();
     this.#decoder.drop();
   }
 

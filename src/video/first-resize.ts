@@ -3,7 +3,7 @@
  * checkpoint's own: down to a longer side of 640 pixels, or up to the model's side. So a large frame is
  * resized twice.
  */
-import type { Size } from "./image-processor.ts";
+import type { Size } from "./types.ts";
 
 /** The reference's first resize, before a clip's frames are known. Its filter is always bicubic. */
 export interface FirstResize {

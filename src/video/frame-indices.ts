@@ -12,6 +12,8 @@ import { InputError } from "../common/errors.ts";
  *
  * @param total frames in the clip
  * @param fps frames per second, needed only with `start` or `end`
+ * @param numbering what the reference calls the first frame when it counts out seconds: 0 in a video,
+ *   1 in a folder of images
  * @returns `wanted` indices, ascending, each within 0 … total - 1
  * @throws InputError when the numbers do not describe a part of the clip
  */
@@ -21,26 +23,36 @@ export function frameIndices(
   wanted: number,
   start?: number,
   end?: number,
+  numbering: 0 | 1 = 0,
 ): number[] {
   checkWanted(wanted);
   if (total < 1) throw new InputError("the clip has no frames");
-  const [first, last] = partOfClip(total, fps, start, end);
+  const [first, last] = partOfClip(total, fps, start, end, numbering);
   const segment = (last - first) / wanted;
   const middle = first + Math.trunc(segment / 2);
   return Array.from({ length: wanted }, (_, i) => middle + roundHalfToEven(segment * i));
 }
 
+/** Frames a second of a folder of images: more is a slip. */
+export const MAX_RATE = 1000;
+
+/** Frames that a model may be given: more is a slip, not a wish. */
+export const MAX_FRAMES = 4096;
+
 /** @throws InputError when this cannot be a number of frames. */
 export function checkWanted(wanted: number): void {
-  if (!Number.isInteger(wanted) || wanted < 1) {
-    throw new InputError(`the number of frames must be a whole number from 1, not ${wanted}`);
+  if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_FRAMES) {
+    throw new InputError(
+      `the number of frames must be a whole number from 1 to ${MAX_FRAMES}, not ${wanted}`,
+    );
   }
 }
 
 /**
- * First and last frame of the part of a clip that is looked at; the whole of it without `start` and
- * `end`.
+ * First and last frame of the part of a clip that is looked at, from 0; the whole of it without
+ * `start` and `end`.
  *
+ * @param numbering as in `frameIndices`
  * @throws InputError when the seconds do not describe a part of the clip
  */
 export function partOfClip(
@@ -48,6 +60,7 @@ export function partOfClip(
   fps: number | null,
   start: number | undefined,
   end: number | undefined,
+  numbering: 0 | 1 = 0,
 ): [number, number] {
   if (start === undefined && end === undefined) return [0, total - 1];
   for (const [name, value] of [
@@ -63,11 +76,12 @@ export function partOfClip(
   }
   if (fps === null || !(fps > 0)) {
     throw new InputError(
-      "start and end need a frame rate, and this clip has none: leave them out, or give the frames per second",
+      'start and end need a frame rate, and this clip has none: leave them out, or give the frames per second ("fps" in a prompt file, --fps)',
     );
   }
-  const first = start === undefined ? 0 : roundHalfToEven(start * fps);
-  const last = end === undefined ? total - 1 : Math.min(roundHalfToEven(end * fps), total - 1);
+  const place = (seconds: number) => Math.max(0, roundHalfToEven(seconds * fps) - numbering);
+  const first = start === undefined ? 0 : place(start);
+  const last = end === undefined ? total - 1 : Math.min(place(end), total - 1);
   if (first > last) {
     const length = (total / fps).toFixed(2);
     throw new InputError(

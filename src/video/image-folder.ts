@@ -1,53 +1,69 @@
-import { open, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { InputError } from "../common/errors.ts";
-import { MediaInput } from "./ffmpeg.ts";
 import { unreadable } from "./file-errors.ts";
-import { frameIndices } from "./frame-indices.ts";
-import { orientationOf, upright } from "./orientation.ts";
+import { frameIndices, MAX_RATE } from "./frame-indices.ts";
 import { pacer } from "./pacer.ts";
-import type { RgbFrame, RgbImage, SampledVideo, SampleOptions, VideoInfo } from "./types.ts";
+import { readPicture } from "./picture-file.ts";
+import type { KeepFrames, SampledVideo, SampleOptions, Size, VideoInfo } from "./types.ts";
 
 const EXTENSIONS = new Set([".png", ".jpg", ".jpeg", ".webp", ".bmp"]);
 /** frame2 before frame10. */
 const NATURAL = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
-/** Describes a folder of images, its frames in the natural order of their names. @throws InputError */
-export async function probeFolder(folder: string): Promise<VideoInfo> {
+/**
+ * Describes a folder of images, its frames in the natural order of their names.
+ *
+ * @param fps frames per second, where they are known
+ * @throws InputError when it has no images, or the first is none
+ */
+export async function probeFolder(folder: string, fps?: number): Promise<VideoInfo> {
+  checkRate(fps);
   const files = await imagesIn(folder);
-  return describe(folder, files, await readImage(firstOf(files)), undefined);
+  return describe(folder, files, await readPicture(firstOf(files)), fps);
 }
 
 /**
  * Decodes the chosen images of a folder. They may differ in size: each is prepared for the model by
- * itself. `start` and `end` need the frames per second.
+ * itself. `start` and `end` need the frames per second; with them, second t is the image number t times
+ * the rate, counted from 1, as in the reference.
  *
  * @throws InputError, CancelledError as `sampleFrames`
  */
-export async function sampleFolder(
+export async function sampleFolder<T>(
   folder: string,
   { frames: wanted, start, end, fps, rule }: SampleOptions,
+  keep: KeepFrames<T>,
   signal: AbortSignal | undefined,
-): Promise<SampledVideo> {
-  if (fps !== undefined && !(Number.isFinite(fps) && fps > 0)) {
-    throw new InputError(`the frames per second must be a number above 0, not ${fps}`);
-  }
+): Promise<SampledVideo<T>> {
+  checkRate(fps);
   const files = await imagesIn(folder);
   const indices =
     rule === undefined
-      ? frameIndices(files.length, fps ?? null, wanted, start, end)
+      ? frameIndices(files.length, fps ?? null, wanted, start, end, 1)
       : rule(files.length, fps ?? null, start, end);
   const pace = pacer(signal);
-  const decoded = new Map<number, RgbFrame>();
+  const keepOne = keep(indices.length);
+  const kept = new Map<number, T>();
+  let first: Size | null = null;
   for (const index of new Set(indices)) {
-    const image = await readImage(files[index] ?? "");
+    const image = await readPicture(files[index] ?? "");
+    if (index === 0) first = { width: image.width, height: image.height };
     const timestampSeconds = fps === undefined ? null : index / fps;
-    decoded.set(index, { ...image, index, timestampSeconds });
+    kept.set(index, keepOne({ ...image, index, timestampSeconds }));
     await pace();
   }
-  const frames = indices.map((index) => decoded.get(index)).filter((frame) => frame !== undefined);
-  const first = decoded.get(0) ?? (await readImage(firstOf(files)));
-  return { info: describe(folder, files, first, fps), frames };
+  first ??= await readPicture(firstOf(files));
+  const frames = indices.map((index) => kept.get(index) as T);
+  return { info: describe(folder, files, first, fps), frames, remarks: [] };
+}
+
+function checkRate(fps: number | undefined): void {
+  if (fps !== undefined && !(Number.isFinite(fps) && fps > 0 && fps <= MAX_RATE)) {
+    throw new InputError(
+      `the frames per second must be a number above 0, at most ${MAX_RATE}, not ${fps}`,
+    );
+  }
 }
 
 async function imagesIn(folder: string): Promise<string[]> {
@@ -72,7 +88,7 @@ function firstOf(files: readonly string[]): string {
 function describe(
   folder: string,
   files: readonly string[],
-  { width, height }: RgbImage,
+  { width, height }: Size,
   fps: number | undefined,
 ): VideoInfo {
   return {
@@ -85,41 +101,4 @@ function describe(
     codec: extname(firstOf(files)).slice(1).toLowerCase().replace("jpg", "jpeg"),
     container: "folder",
   };
-}
-
-/** FFmpeg's demuxer for one image, by how the file begins; its name may lie. */
-async function formatOf(path: string): Promise<string> {
-  const file = await open(path).catch((error: unknown) => {
-    throw unreadable(path, error);
-  });
-  try {
-    const { buffer: head } = await file.read(Buffer.alloc(12), 0, 12, 0);
-    const text = head.toString("latin1");
-    if (text.startsWith("\x89PNG")) return "png_pipe";
-    if (text.startsWith("\xff\xd8\xff")) return "jpeg_pipe";
-    if (text.startsWith("RIFF") && text.endsWith("WEBP")) return "webp_pipe";
-    if (text.startsWith("BM")) return "bmp_pipe";
-  } finally {
-    await file.close();
-  }
-  throw new InputError(`${path}: not a PNG, JPEG, WebP or BMP image`);
-}
-
-/** Decodes one image, upright (EXIF), transparency dropped. @throws InputError */
-async function readImage(path: string): Promise<RgbImage> {
-  const input = await MediaInput.open(path, { only: await formatOf(path) });
-  const damaged = new InputError(`${path}: the image is damaged or cut off`);
-  if (input === null) throw damaged;
-  try {
-    if (input.stream() === null || input.nextPacket() === null) throw damaged;
-    input.openDecoder("still");
-    for (const what of ["packet", "end"] as const) {
-      for (const frame of input.decode(what)) {
-        return upright(frame.rgb(), orientationOf(frame.displayMatrix()));
-      }
-    }
-    throw damaged;
-  } finally {
-    input.close();
-  }
 }

@@ -4,14 +4,10 @@ import { LIMITS } from "../common/limits.ts";
 import type { EvenSampling } from "./even-indices.ts";
 import type { ClipResize, FirstResize } from "./first-resize.ts";
 import type { Resample } from "./pillow-resize.ts";
+import type { Size } from "./types.ts";
 
 /** Per channel: red, green, blue. */
 export type Channels = readonly [number, number, number];
-
-export interface Size {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** Nearly in its shape to sides of whole multiples and an area within bounds. */
 export interface AreaStep {

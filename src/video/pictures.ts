@@ -10,11 +10,10 @@ const SUB = 1;
 const CHANNELS = 3;
 
 /**
- * A frame as a small PNG for the panel: the whole frame, its longer side scaled down to `maxSide`
- * pixels (never up). Format: PNG, third edition (W3C), no interlacing.
+ * A frame as a small PNG for the panel: see `smaller`. Format: PNG, third edition (W3C), no interlacing.
  */
 export function encodePicture(frame: RgbImage, maxSide: number): Uint8Array {
-  const { width, height, data } = scaled(frame, maxSide);
+  const { width, height, data } = smaller(frame, maxSide);
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
@@ -37,9 +36,10 @@ export function encodePicture(frame: RgbImage, maxSide: number): Uint8Array {
   ]);
 }
 
-function scaled(frame: RgbImage, maxSide: number): RgbImage {
+/** The whole frame, its longer side scaled down to `maxSide` pixels (never up). */
+export function smaller(frame: RgbImage, maxSide: number): RgbImage {
   const scale = maxSide / Math.max(frame.width, frame.height);
-  if (scale >= 1) return frame;
+  if (scale >= 1) return { width: frame.width, height: frame.height, data: frame.data };
   const width = Math.max(1, Math.round(frame.width * scale));
   const height = Math.max(1, Math.round(frame.height * scale));
   return { width, height, data: pillowResize(frame, width, height, "box") };

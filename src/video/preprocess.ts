@@ -1,9 +1,9 @@
 import { InputError } from "../common/errors.ts";
 import { type ClipResize, firstResizeOf } from "./first-resize.ts";
 import { roundHalfToEven } from "./frame-indices.ts";
-import type { AreaStep, ImageProcessorSpec, ResizeStep, Size } from "./image-processor.ts";
+import type { AreaStep, ImageProcessorSpec, ResizeStep } from "./image-processor.ts";
 import { type PixelRectangle, pillowResize } from "./pillow-resize.ts";
-import type { RgbImage } from "./types.ts";
+import type { RgbImage, Size } from "./types.ts";
 
 /** Frames as the vision tower takes them. */
 export interface PixelValues {

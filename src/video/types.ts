@@ -14,10 +14,14 @@ export interface VideoInfo {
   readonly container: "mp4" | "mov" | "webm" | "mkv" | "avi" | "gif" | "folder";
 }
 
-/** One decoded picture: 8-bit RGB, row-major, three bytes a pixel, no padding between rows. */
-export interface RgbImage {
+/** Pixels. */
+export interface Size {
   readonly width: number;
   readonly height: number;
+}
+
+/** One decoded picture: 8-bit RGB, row-major, three bytes a pixel, no padding between rows. */
+export interface RgbImage extends Size {
   /** `height * width * 3` bytes. */
   readonly data: Uint8Array;
 }
@@ -33,11 +37,17 @@ export interface RgbFrame extends RgbImage {
   readonly timestampSeconds: number | null;
 }
 
-export interface SampledVideo {
+/** Chosen frames of a clip, or what was kept of each. */
+export interface SampledVideo<T = RgbFrame> {
   readonly info: VideoInfo;
   /** As many as were asked for, in order; a frame that is chosen twice is there twice. */
-  readonly frames: readonly RgbFrame[];
+  readonly frames: readonly T[];
+  /** What a user should know of the file or of the choice; the frames can be used all the same. */
+  readonly remarks: readonly string[];
 }
+
+/** What becomes of each chosen frame, given how many there are: called once before the first. */
+export type KeepFrames<T> = (count: number) => (frame: RgbFrame) => T;
 
 export interface SampleOptions {
   /** How many frames the model is given; without meaning where a `rule` chooses them. */

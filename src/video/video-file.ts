@@ -1,6 +1,12 @@
 import { extname } from "node:path";
 import { InputError } from "../common/errors.ts";
-import { type DecodedFrame, MediaInput, type PacketFacts, type StreamFacts } from "./ffmpeg.ts";
+import {
+  type DecodedFrame,
+  MediaInput,
+  type PacketFacts,
+  type PacketsEnd,
+  type StreamFacts,
+} from "./ffmpeg.ts";
 import { type Orientation, orientationOf } from "./orientation.ts";
 import type { VideoInfo } from "./types.ts";
 
@@ -21,6 +27,11 @@ export class VideoFile {
   readonly timeBase: number;
   readonly startSeconds: number;
   readonly orientation: Orientation;
+  /** What the file promises of the stream before its packets are read. */
+  readonly promised: StreamFacts["promised"];
+  /** Video streams in the file, and which of them, from 1, this one is. */
+  readonly videoStreams: number;
+  readonly chosen: number;
   readonly #input: MediaInput;
 
   private constructor(path: string, input: MediaInput, stream: StreamFacts) {
@@ -35,6 +46,9 @@ export class VideoFile {
     this.fps = stream.fps;
     this.timeBase = stream.timeBase;
     this.startSeconds = stream.start;
+    this.promised = stream.promised;
+    this.videoStreams = stream.videoStreams;
+    this.chosen = stream.chosen;
   }
 
   /** @throws InputError when the file is no video of a known container and codec */
@@ -88,6 +102,16 @@ export class VideoFile {
       if (isNeeded(facts)) yield* this.#input.decode("packet");
     }
     yield* this.#input.decode("end");
+  }
+
+  /** What is known of the packets once `nextPacket` has given null. */
+  get end(): PacketsEnd {
+    return this.#input.end;
+  }
+
+  /** Packets that the decoder could make nothing of so far. */
+  undecodable(): number {
+    return this.#input.undecodable();
   }
 
   close(): void {

@@ -8,7 +8,7 @@ import type { Locator } from "playwright-core";
 import { ROOT } from "../../scripts/code-server.ts";
 import type { RunEventOf } from "../../src/protocol/events.ts";
 import { readRunFile } from "../../src/runs/file.ts";
-import { sampleFolder } from "../../src/video/image-folder.ts";
+import { sampleFrames } from "../../src/video/sample-frames.ts";
 import { buildExtension } from "./support/build.ts";
 import { PanelReader } from "./support/panel.ts";
 import { eventsOf, eventsOfClip, runFiles } from "./support/run-files.ts";
@@ -89,7 +89,7 @@ test("a chart is saved as SVG with its series by name, and as a PNG of twice its
 
   const png = await saved("knockout", "png");
   assert.deepEqual(png.subarray(0, 8), Buffer.from("\x89PNG\r\n\x1a\n", "latin1"));
-  const [picture] = (await sampleFolder(exported, { frames: 1 }, undefined)).frames;
+  const [picture] = (await sampleFrames(exported, { frames: 1 })).frames;
   assert.ok(picture !== undefined);
   assert.deepEqual(
     [picture.width, picture.height],

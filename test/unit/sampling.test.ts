@@ -84,7 +84,7 @@ test("numbers that describe no part of the clip are refused, each with its reaso
   refused(/start must be a number of seconds from 0, not -1/, 25, 8, -1);
   refused(/end must be a number of seconds from 0, not NaN/, 25, 8, 0, Number.NaN);
   refused(/need a frame rate, and this clip has none/, null, 8, 1, 2);
-  refused(/whole number from 1, not 0/, 25, 0);
-  refused(/whole number from 1, not 2\.5/, 25, 2.5);
+  refused(/whole number from 1 to 4096, not 0/, 25, 0);
+  refused(/whole number from 1 to 4096, not 2\.5/, 25, 2.5);
   assert.throws(() => frameIndices(0, 25, 8), /no frames/);
 });

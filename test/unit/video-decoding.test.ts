@@ -7,15 +7,11 @@ import { clipFrames } from "../../src/video/clip-frames.ts";
 import { frameIndices } from "../../src/video/frame-indices.ts";
 import { type Orientation, upright } from "../../src/video/orientation.ts";
 import { probeVideo, sampleFrames } from "../../src/video/sample-frames.ts";
-import type { RgbImage } from "../../src/video/types.ts";
+import type { RgbFrame } from "../../src/video/types.ts";
 import { VideoFile } from "../../src/video/video-file.ts";
+import { assertPicture, type Measured } from "../support/measured.ts";
 
 const FOLDER = fileURLToPath(new URL("data/video/", import.meta.url));
-
-/** Means of the quarters (upper left, upper right, lower left, lower right), each R, G, B. */
-type Quarters = readonly number[];
-/** x, y, R, G, B */
-type Pixel = readonly [number, number, number, number, number];
 
 /** Measured by PyAV, ffmpeg and Pillow (data/make_clips.py). */
 interface Expected {
@@ -25,54 +21,12 @@ interface Expected {
       readonly width: number;
       readonly height: number;
       readonly fps: number;
-      readonly frames: readonly {
-        readonly seconds: number;
-        readonly quarters: Quarters;
-        readonly pixels?: readonly Pixel[];
-      }[];
+      readonly frames: readonly (Measured & { readonly seconds: number })[];
     }
   >;
-  readonly images: Record<
-    string,
-    { readonly size: readonly number[]; readonly quarters: Quarters; readonly pixels: Pixel[] }
-  >;
+  readonly images: Record<string, Measured & { readonly size: readonly number[] }>;
 }
 const EXPECTED = JSON.parse(readFileSync(join(FOLDER, "clips.json"), "utf8")) as Expected;
-
-function quartersOf({ width, height, data }: RgbImage): number[] {
-  const sums = new Array<number>(12).fill(0);
-  const counts = new Array<number>(4).fill(0);
-  const [halfWidth, halfHeight] = [width >> 1, height >> 1];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const quarter = (y < halfHeight ? 0 : 2) + (x < halfWidth ? 0 : 1);
-      counts[quarter] = (counts[quarter] ?? 0) + 1;
-      for (let c = 0; c < 3; c++) {
-        const at = quarter * 3 + c;
-        sums[at] = (sums[at] ?? 0) + (data[(y * width + x) * 3 + c] ?? 0);
-      }
-    }
-  }
-  return sums.map((sum, i) => sum / (counts[Math.floor(i / 3)] ?? 0));
-}
-
-function assertPicture(
-  image: RgbImage,
-  expected: { readonly quarters: Quarters; readonly pixels?: readonly Pixel[] | undefined },
-  tolerance: number,
-  what: string,
-): void {
-  for (const [i, mean] of quartersOf(image).entries()) {
-    const wanted = expected.quarters[i] ?? Number.NaN;
-    assert.ok(Math.abs(mean - wanted) <= 0.6, `${what}: mean ${i} is ${mean}, not ${wanted}`);
-  }
-  for (const [x, y, ...rgb] of expected.pixels ?? []) {
-    const at = (y * image.width + x) * 3;
-    const found = [...image.data.subarray(at, at + 3)];
-    const worst = Math.max(...rgb.map((value, c) => Math.abs(value - (found[c] ?? 0))));
-    assert.ok(worst <= tolerance, `${what}: pixel ${x},${y} is ${found}, not ${rgb}`);
-  }
-}
 
 /** What the file name does not tell. */
 const DESCRIPTIONS: Record<string, readonly [codec: string, container: string]> = {
@@ -99,7 +53,8 @@ for (const [name, clip] of Object.entries(EXPECTED.clips)) {
     assert.ok(Math.abs((info.durationSeconds ?? 0) - count / clip.fps) < 1e-6);
     const described = DESCRIPTIONS[name];
     if (described !== undefined) assert.deepEqual([info.codec, info.container], described);
-    const { frames } = await read(path, [...clip.frames.keys()]);
+    const { frames, remarks } = await read(path, [...clip.frames.keys()]);
+    assert.deepEqual(remarks, []);
     for (const [index, expected] of clip.frames.entries()) {
       const frame = frames.get(index);
       assert.ok(frame);
@@ -145,7 +100,8 @@ const ONLY_IN_ORDER = new Set([
 async function read(path: string, wanted: readonly number[], inOrder = false) {
   const file = await VideoFile.open(path);
   try {
-    return await clipFrames(file, () => wanted, undefined, inOrder);
+    const choice = { choose: () => wanted, keep: (frame: RgbFrame) => frame };
+    return await clipFrames(file, choice, undefined, { inOrder });
   } finally {
     file.close();
   }
@@ -203,8 +159,8 @@ test("a folder of images has a part by seconds once its frame rate is given", as
   assert.deepEqual(
     frames.map(({ index, timestampSeconds }) => [index, timestampSeconds]),
     [
-      [3, 1.5],
-      [5, 2.5],
+      [2, 1],
+      [4, 2],
     ],
   );
 });

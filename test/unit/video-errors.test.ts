@@ -126,7 +126,7 @@ test("options that do not fit the clip are refused", async () => {
   await refused({ frames: 0 }, /whole number from 1/);
   await refused({ start: 5 }, /beyond the end/, clip("mpeg4-b-frames.avi"));
   await refused({ start: 1 }, /this clip has none/, clip("images"));
-  await refused({ fps: 0 }, /above 0, not 0/, clip("images"));
+  await refused({ fps: 0 }, /above 0, at most 1000, not 0/, clip("images"));
 });
 
 test("work stops when it is cancelled, before and in the middle", async () => {

@@ -11,6 +11,8 @@ function packets(text: string): PacketFacts[] {
     key: item.endsWith("K"),
     hidden: item.endsWith("h"),
     disposable: false,
+    changesState: false,
+    short: false,
   }));
 }
 

@@ -1,5 +1,6 @@
 import { ModelError } from "../../../common/errors.ts";
-import type { ImageProcessorSpec, Size } from "../../../video/image-processor.ts";
+import type { ImageProcessorSpec } from "../../../video/image-processor.ts";
+import type { Size } from "../../../video/types.ts";
 import { isNative, type ModelSpec } from "./spec.ts";
 
 const ADVICE =
