@@ -14,6 +14,7 @@ import {
   PROVIDERS,
 } from "../protocol/requests.ts";
 import { COUNTERFACTUAL_ORDERS } from "../protocol/vocabulary.ts";
+import { MAX_FRAMES, MAX_RATE } from "../video/frame-indices.ts";
 import { type Flags, type ParsedArguments, UsageError } from "./arguments.ts";
 import { embeddedModel } from "./places.ts";
 
@@ -51,11 +52,17 @@ export const CLIP_FLAGS: Flags = {
   frames: {
     kind: "whole",
     value: "N",
-    most: 4096,
+    most: MAX_FRAMES,
     help: "frames to sample; as the model says without it",
   },
   start: { kind: "number", value: "S", help: "first second of the clip to look at" },
   end: { kind: "number", value: "S", help: "last second of the clip to look at" },
+  fps: {
+    kind: "number",
+    value: "R",
+    most: MAX_RATE,
+    help: "frames per second of a folder of images, which --start and --end need",
+  },
   order: {
     kind: "text",
     oneOf: COUNTERFACTUAL_ORDERS,
@@ -109,6 +116,7 @@ export async function clipAndQuestion(
       frames,
       startSeconds: args.number("start"),
       endSeconds: args.number("end"),
+      fps: args.number("fps"),
       order: COUNTERFACTUAL_ORDERS.find((known) => known === args.text("order")),
     },
   };

@@ -145,6 +145,7 @@ class PromptFileReader {
       frames: numberOf(from("frames")),
       startSeconds: numberOf(from("start")),
       endSeconds: numberOf(from("end")),
+      ...rateOf(from("fps")),
       template: textOf(from("template")),
       video: textOf(from("video")) ?? "",
     };
@@ -164,6 +165,7 @@ class PromptFileReader {
       keywords: [],
       startSeconds: numberOf(at("start")),
       endSeconds: numberOf(at("end")),
+      ...rateOf(at("fps")),
       video: rawText(at("video")),
     };
     this.#finish(node, item, at, "candidates", before);
@@ -319,6 +321,11 @@ function numberOf(node: SourceNode | undefined): number | undefined {
 function idOf(node: SourceNode | undefined): { id?: string } {
   const id = textOf(node);
   return id === undefined ? {} : { id };
+}
+
+function rateOf(node: SourceNode | undefined): { fps?: number } {
+  const fps = numberOf(node);
+  return fps === undefined ? {} : { fps };
 }
 
 /** "action_antonym.json" is the list of TVBench's task "Action Antonym". */

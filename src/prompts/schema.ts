@@ -1,12 +1,12 @@
 import * as z from "zod";
+import { MAX_FRAMES, MAX_RATE } from "../video/frame-indices.ts";
 import { MAX_OPTIONS } from "./words.ts";
-
-/** Frames that a question may ask for: a larger number is a typo. */
-const MAX_FRAMES = 4096;
 
 /** YAML reads an unquoted 3 or true as a number or a truth value; both stand for their text. */
 const word = z.union([z.string(), z.number(), z.boolean()]);
 const nonBlank = (what: string) => z.string().regex(/\S/, `${what} must not be empty`);
+
+const rate = z.number().gt(0).max(MAX_RATE).optional();
 
 const sampling = {
   frames: z
@@ -17,6 +17,9 @@ const sampling = {
     .describe("How many frames to sample; default: as the model says."),
   start: z.number().min(0).optional().describe("Where the part to look at begins, in seconds."),
   end: z.number().min(0).optional().describe("Where the part to look at ends, in seconds."),
+  fps: rate.describe(
+    "Frames per second of a folder of images, which start and end need; a video file has its own.",
+  ),
   template: nonBlank("template")
     .optional()
     .describe(
@@ -62,6 +65,7 @@ export const benchmarkSchema = z.object({
   answer: word,
   start: z.number().min(0).optional(),
   end: z.number().min(0).optional(),
+  fps: rate,
 });
 
 /** A file that names its clip once, with several questions about it. */
@@ -120,5 +124,6 @@ export const NEEDED: Readonly<Record<string, string>> = {
   frames: `a whole number from 1 to ${MAX_FRAMES}`,
   start: "a number of seconds from 0",
   end: "a number of seconds from 0",
+  fps: `a number above 0, at most ${MAX_RATE}`,
   template: "a template's name or text",
 };

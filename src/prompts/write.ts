@@ -16,6 +16,7 @@ export function promptFileText(video: string, items: readonly PromptItem[]): str
     frames: item.frames,
     start: item.startSeconds,
     end: item.endSeconds,
+    fps: item.fps,
     template: item.template,
   }));
   return stringify(

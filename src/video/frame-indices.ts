@@ -33,10 +33,10 @@ export function frameIndices(
   return Array.from({ length: wanted }, (_, i) => middle + roundHalfToEven(segment * i));
 }
 
-/** Frames a second of a folder of images: more is a slip. */
+/** Frames a second of a folder of images: a larger number is a typo. */
 export const MAX_RATE = 1000;
 
-/** Frames that a model may be given: more is a slip, not a wish. */
+/** Frames that a model may be given: a larger number is a typo. */
 export const MAX_FRAMES = 4096;
 
 /** @throws InputError when this cannot be a number of frames. */

@@ -74,6 +74,7 @@ export function makeJob({
       frames: prompt.frames ?? frames,
       startSeconds: prompt.startSeconds,
       endSeconds: prompt.endSeconds,
+      fps: prompt.fps,
       order,
     },
     prompt,
@@ -95,6 +96,8 @@ export function jobOfRun(started: RunEventOf<"run.started">): AnalysisJob {
       frames: video.pixels === undefined ? video.frames.length : video.framesAsked,
       startSeconds: video.start,
       endSeconds: video.end,
+      // A video file's own rate is read from it again.
+      fps: video.fps ?? undefined,
       order: video.order,
     },
     prompt: {
