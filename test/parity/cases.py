@@ -225,6 +225,23 @@ CASES |= {
         "about": "internvl: InternViT with layer scale and a class token that is dropped, pixel shuffle, norm, Qwen2; "
                  "numbered frames with text between them",
     },
+    "j-internvl-6b": {
+        **FAMILY_BASE, "seed": 4, "answer": 1, "family": "internvl", "frames": [2, 37, 50], "indices": [7, 30],
+        "text": {"model_type": "qwen2", "tie_word_embeddings": False, "rope_theta": 1000.0, **FAMILY_BASE["text"],
+                 "num_hidden_layers": 2},
+        "vision": {"model_type": "internvl_vision", "image_size": [24, 24], "patch_size": [4, 4],
+                   "num_hidden_layers": 2, "norm_type": "rms_norm", "use_qk_norm": True, "hidden_size": 24,
+                   "num_attention_heads": 3},
+        "vision_omit": ["projection_dim"],
+        "root": {"tie_word_embeddings": False, "downsample_ratio": 0.5, "image_seq_length": 9},
+        "token_keys": {"image_token_id": "<IMG_CONTEXT>"},
+        "processor_keys": {"image_seq_length": 9},
+        "files": {"video_preprocessor_config.json": {
+            "video_processor_type": "InternVLVideoProcessor", "do_resize": True, "size": {"height": 24, "width": 24},
+            "resample": 3, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+            "do_sample_frames": False, "initial_shift": True}},
+        "about": "internvl with InternViT-6B's design: RMSNorm, norms of whole queries and keys, no biases at them",
+    },
     "j-internvl-qwen3": {
         **FAMILY_BASE, "seed": 2, "answer": 1, "family": "internvl", "names": "flat",
         "text": {"model_type": "qwen3", "head_dim": 12, "tie_word_embeddings": True, "rope_theta": 1000.0,

@@ -59,4 +59,16 @@ INTERNVL_CHAT_CASES = {
         "about": "InternVL2 with Qwen2: numbered frames in the checkpoint's chat template, no id of the context token "
                  "in config.json",
     },
+    "l-internvl-internlm2": {
+        **BASE, "seed": 7, "answer": 0, "dtype": "bfloat16", "frames": [2, 37, 50], "indices": [7, 30],
+        "chat_vision": {**VISION, "norm_type": "rms_norm", "qk_normalization": True, "qkv_bias": False},
+        "llm": {"architectures": ["InternLM2ForCausalLM"], "model_type": "internlm2", "hidden_size": 32,
+                "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
+                "rms_norm_eps": 1e-5, "rope_theta": 1000.0, "max_position_embeddings": 64, "bias": True,
+                "rope_scaling": {"type": "dynamic", "factor": 2.0}, "tie_word_embeddings": False},
+        "specials": CHATML_SPECIALS, "chat": CHATML,
+        "root": {**ROOT, "ps_version": "v2", "template": "internlm2-chat"}, "token_keys": {},
+        "about": "InternVL2 with InternLM2, its matrices grouped by key head, dynamic rope beyond the trained length, and "
+                 "with the norms of InternViT-6B",
+    },
 }

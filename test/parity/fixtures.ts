@@ -25,11 +25,13 @@ export const FAMILY_CASES = [
   "h-next-video",
   "i-onevision",
   "j-internvl",
+  "j-internvl-6b",
   "j-internvl-qwen3",
   "k-smolvlm",
   "l-mini-internvl",
   "l-internvl-v1",
   "l-internvl-qwen2",
+  "l-internvl-internlm2",
 ] as const;
 /** Qwen2.5-VL, whose rows stand at three positions each. */
 export const QWEN_CASES = ["m-qwen2-5-vl", "m-qwen2-5-vl-nested"] as const;

@@ -1,7 +1,7 @@
 """InternVL in its authors' own layout, for which transformers has no class.
 
 What runs is transformers' own: InternVLVisionModel for the tower, Phi3ForCausalLM and Qwen2ForCausalLM for the
-decoder, CLIPImageProcessor for the pictures. Written here is what lies between them in the published model: the names
+decoder (LlamaForCausalLM for InternLM2, which is its design under other names), CLIPImageProcessor for the pictures. Written here is what lies between them in the published model: the names
 and fusions of the tensors, the choice of a layer, the two versions of pixel shuffle, the projector, and the place of
 the video in the prompt.
 """
@@ -37,6 +37,12 @@ LAYER_NAMES = {
     "mlp.fc1.weight": "mlp.fc1.weight", "mlp.fc1.bias": "mlp.fc1.bias",
     "mlp.fc2.weight": "mlp.fc2.weight", "mlp.fc2.bias": "mlp.fc2.bias",
     "lambda_1": "ls1", "lambda_2": "ls2",
+    "attention.q_norm.weight": "attn.q_norm.weight", "attention.k_norm.weight": "attn.k_norm.weight",
+}
+INTERNLM2_NAMES = {
+    "self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1", "mlp.up_proj": "feed_forward.w3",
+    "mlp.down_proj": "feed_forward.w2", "input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm",
+    "embed_tokens": "tok_embeddings", "lm_head": "output",
 }
 EMBEDDING_NAMES = {
     "embeddings.cls_token": "embeddings.class_embedding",
@@ -57,10 +63,14 @@ class InternVlChat(nn.Module):
             hidden_size=vision["hidden_size"], num_hidden_layers=vision["num_hidden_layers"],
             num_attention_heads=vision["num_attention_heads"], intermediate_size=vision["intermediate_size"],
             image_size=vision["image_size"], patch_size=vision["patch_size"], hidden_act=vision["hidden_act"],
-            layer_norm_eps=vision["layer_norm_eps"], attention_bias=vision["qkv_bias"], use_qk_norm=False,
-            norm_type="layer_norm", use_mean_pooling=True), attn_implementation="eager")
+            layer_norm_eps=vision["layer_norm_eps"], attention_bias=vision["qkv_bias"], use_qk_norm=vision["qk_normalization"], norm_type=vision["norm_type"], use_mean_pooling=True), attn_implementation="eager")
         if llm.get("rope_scaling", {}).get("type") == "su":  # the older name, which transformers no longer reads here
             llm["rope_scaling"] = {**llm["rope_scaling"], "type": "longrope"}
+        self.internlm2 = llm["model_type"] == "internlm2"
+        if self.internlm2:  # Llama's design under other names
+            llm |= {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "attention_bias": llm["bias"]}
+        self.groups = llm["num_attention_heads"] // llm["num_key_value_heads"]
+        self.head_dim = llm["hidden_size"] // llm["num_attention_heads"]
         config = CONFIG_MAPPING[llm["model_type"]].from_dict(json.loads(json.dumps(llm)))
         self.language_model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
         wide, width = vision["hidden_size"] * 4, llm["hidden_size"]
@@ -83,13 +93,16 @@ class InternVlChat(nn.Module):
 
     def published(self) -> dict[str, torch.Tensor]:
         """The state under the names of the published files."""
-        state = {f"language_model.{k}": v for k, v in self.language_model.state_dict().items()}
+        language = dict(self.language_model.state_dict())
+        if self.internlm2:
+            language = self.as_internlm2(language)
+        state = {f"language_model.{k}": v for k, v in language.items()}
         state |= {f"mlp1.{k}": v for k, v in self.mlp1.state_dict().items()}
         mine = dict(self.tower.state_dict())
         state |= {f"vision_model.{theirs}": mine.pop(ours) for ours, theirs in EMBEDDING_NAMES.items()}
         for i in range(len(self.tower.encoder.layer)):
             ours, theirs = f"encoder.layer.{i}.", f"vision_model.encoder.layers.{i}."
-            state |= {theirs + b: mine.pop(ours + a) for a, b in LAYER_NAMES.items()}
+            state |= {theirs + b: mine.pop(ours + a) for a, b in LAYER_NAMES.items() if ours + a in mine}
             for part in ["weight", "bias"]:
                 if f"{ours}attention.q_proj.{part}" in mine:
                     state[f"{theirs}attn.qkv.{part}"] = torch.cat(
@@ -114,7 +127,40 @@ class InternVlChat(nn.Module):
             into[ours] = value
         self.tower.load_state_dict(into)
         self.mlp1.load_state_dict({k.removeprefix("mlp1."): state.pop(k) for k in list(state) if k.startswith("mlp1.")})
-        self.language_model.load_state_dict({k.removeprefix("language_model."): v for k, v in state.items()})
+        language = {k.removeprefix("language_model."): v for k, v in state.items()}
+        self.language_model.load_state_dict(self.from_internlm2(language) if self.internlm2 else language)
+
+    def as_internlm2(self, llama: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """InternLM2's names; of each key head in turn the queries that read it, its key and its value."""
+        llama, out = dict(llama), {}
+        for i in range(self.language_model.config.num_hidden_layers):
+            for part in ["weight", "bias"]:
+                names = [f"model.layers.{i}.self_attn.{x}_proj.{part}" for x in "qkv"]
+                if names[0] not in llama:
+                    continue
+                q, k, v = (llama.pop(name).unflatten(0, (-1, self.head_dim)) for name in names)
+                grouped = torch.cat([q.unflatten(0, (-1, self.groups)), k[:, None], v[:, None]], 1)
+                out[f"model.layers.{i}.attention.wqkv.{part}"] = grouped.flatten(0, 2)
+        for name, value in llama.items():
+            for ours, theirs in INTERNLM2_NAMES.items():
+                name = name.replace(ours, theirs)
+            out[name] = value
+        return out
+
+    def from_internlm2(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The inverse, cut as the published model's attention cuts it: its rearrange of (h gs d)."""
+        out = {}
+        for name, value in state.items():
+            if ".attention.wqkv." in name:
+                grouped = value.unflatten(0, (-1, self.groups + 2, self.head_dim))
+                parts = {"q": grouped[:, :self.groups].flatten(0, 2), "k": grouped[:, -2].flatten(0, 1),
+                         "v": grouped[:, -1].flatten(0, 1)}
+                out |= {name.replace("attention.wqkv", f"self_attn.{x}_proj"): y for x, y in parts.items()}
+                continue
+            for ours, theirs in INTERNLM2_NAMES.items():
+                name = name.replace(theirs, ours)
+            out[name] = value
+        return out
 
 
 def config_of(spec: dict, vocab: int) -> dict:
@@ -189,7 +235,9 @@ class InternVlChatReference(Reference):
     def check(self, run) -> None:
         """What each case is there for is really met."""
         rope = self.spec["llm"].get("rope_scaling")
-        if rope is not None:
+        if self.spec["llm"]["model_type"] == "internlm2":
+            assert len(run.logits) > self.spec["llm"]["max_position_embeddings"]
+        elif rope is not None:
             long = len(run.logits) > self.spec["llm"]["original_max_position_embeddings"]
             assert long == (self.spec["name"] == "l-internvl-v1"), len(run.logits)
 

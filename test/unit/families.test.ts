@@ -171,9 +171,9 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     model: "j-internvl",
-    what: "InternViT-6B's norms",
-    change: (config) => withSection(config, "vision_config", { use_qk_norm: true }),
-    named: ["vision_config.use_qk_norm", "true"],
+    what: "another norm in the tower",
+    change: (config) => withSection(config, "vision_config", { norm_type: "group_norm" }),
+    named: ["vision_config.norm_type", "group_norm", "rms_norm"],
   },
   {
     model: "j-internvl",

@@ -69,7 +69,7 @@ test("a product in blocks is the whole product", async () => {
       const out = sliced ? start + count + 7 : count;
       const weight = tensor("w", dtype, [out, width]);
       const bias = biased ? tensor("b", dtype, [out], MOST * MOST) : undefined;
-      const part = sliced ? { start, count } : undefined;
+      const part = sliced ? [{ start, count }] : undefined;
       const found = async (how: Products) => {
         const g = new Graph(folder, how);
         const x = g.input("x", ["n", width]);
@@ -91,10 +91,10 @@ test("a gated MLP in blocks is the whole one, fused matrices too", async () => {
       const [rows, width, inner] = [9, 50, 130];
       const whole = tensor("gate_up", gateDtype, [2 * inner, width]);
       const gate = fused
-        ? { weight: whole, rows: { start: 0, count: inner } }
+        ? { weight: whole, rows: [{ start: 0, count: inner }] }
         : { weight: tensor("gate", gateDtype, [inner, width]) };
       const up = fused
-        ? { weight: whole, rows: { start: inner, count: inner } }
+        ? { weight: whole, rows: [{ start: inner, count: inner }] }
         : { weight: tensor("up", upDtype, [inner, width], MOST * MOST) };
       const found = async (how: Products) => {
         const g = new Graph(folder, how);

@@ -1,13 +1,17 @@
-import type { LocatedTensor } from "../checkpoint/weights.ts";
-import type { Activation, LayerNormWeights, LinearWeights } from "../families/shared/spec.ts";
+import type { LocatedTensor, WeightRows } from "../checkpoint/weights.ts";
+import type {
+  Activation,
+  LayerNormWeights,
+  LinearWeights,
+  NormWeights,
+} from "../families/shared/spec.ts";
 import type { Graph, Value } from "./onnx.ts";
 
 /** x [rows, in] times the stored weight [out, in], plus its bias: [rows, out]. */
 export function linear(g: Graph, x: Value, weights: LinearWeights): Value {
-  const parts = g.blocks(weights.weight, weights.rows);
   return beside(
     g,
-    parts.map((rows) => product(g, x, { ...weights, rows })),
+    blocksOf(g, weights).map((rows) => product(g, x, weights, rows)),
   );
 }
 
@@ -19,14 +23,14 @@ export function gated(
   up: LinearWeights,
   kind: Activation,
 ): Value {
-  const gates = g.blocks(gate.weight, gate.rows);
-  const ups = g.blocks(up.weight, up.rows);
+  const gates = blocksOf(g, gate);
+  const ups = blocksOf(g, up);
   if (gates.length !== ups.length) {
     return g.op("Mul", [activate(g, linear(g, x, gate), kind), linear(g, x, up)]);
   }
   const parts = gates.map((rows, i) => {
-    const activated = activate(g, product(g, x, { ...gate, rows }), kind);
-    return g.op("Mul", [activated, product(g, x, { ...up, rows: ups[i] })]);
+    const activated = activate(g, product(g, x, gate, rows), kind);
+    return g.op("Mul", [activated, product(g, x, up, ups[i])]);
   });
   return beside(g, parts);
 }
@@ -37,7 +41,18 @@ function beside(g: Graph, parts: readonly Value[]): Value {
   return only !== undefined && parts.length === 1 ? only : g.op("Concat", parts, { axis: 1 });
 }
 
-function product(g: Graph, x: Value, { weight, rows, bias }: LinearWeights): Value {
+/** The parts of a matrix that are widened one after another. */
+function blocksOf(g: Graph, { weight, rows }: LinearWeights): readonly (WeightRows | undefined)[] {
+  if (rows === undefined) return g.blocks(weight);
+  return rows.flatMap((stretch) => g.blocks(weight, stretch));
+}
+
+function product(
+  g: Graph,
+  x: Value,
+  { weight, bias }: LinearWeights,
+  rows: WeightRows | undefined,
+): Value {
   const { precision } = g;
   const narrow = precision === "float32" ? x : g.cast(x, precision);
   const inputs = [narrow, g.weight(weight, rows, precision)];
@@ -94,6 +109,11 @@ export function layerNorm(g: Graph, x: Value, norm: LayerNormWeights, eps: numbe
   const scaled = g.op("Mul", [overRms(g, centred, width, eps), g.weight(norm.weight)]);
   const normed = g.op("Add", [scaled, g.weight(norm.bias)]);
   return g.op("Reshape", [normed, g.op("Shape", [x])]);
+}
+
+/** The norm whose weights these are: with a bias layer normalisation, without one RMSNorm. */
+export function norm(g: Graph, x: Value, { weight, bias }: NormWeights, eps: number): Value {
+  return bias === undefined ? rmsNorm(g, x, weight, eps) : layerNorm(g, x, { weight, bias }, eps);
 }
 
 function widthOf({ shape }: LocatedTensor): number {

@@ -2,18 +2,8 @@ import type {
   LinearWeights,
   NativeLayerWeights,
   NativeModelSpec,
-  NormWeights,
 } from "../families/shared/spec.ts";
-import {
-  activate,
-  gated,
-  layerNorm,
-  linear,
-  reshape,
-  rmsNorm,
-  rotate,
-  transpose,
-} from "./blocks.ts";
+import { activate, gated, linear, norm, reshape, rotate, transpose } from "./blocks.ts";
 import { Graph, type Products, type Value, WHOLE } from "./onnx.ts";
 
 /**
@@ -153,9 +143,4 @@ export function mergerGraph(spec: NativeModelSpec, products: Products = WHOLE): 
   const shape = g.op("Concat", [pictures, g.ints([-1, width])], { axis: 0 });
   g.output("y", g.op("Reshape", [rows, shape]), ["P", "tokens", width]);
   return g.encode();
-}
-
-function norm(g: Graph, x: Value, weights: NormWeights, eps: number): Value {
-  const { weight, bias } = weights;
-  return bias === undefined ? rmsNorm(g, x, weight, eps) : layerNorm(g, x, { weight, bias }, eps);
 }

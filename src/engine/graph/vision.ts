@@ -1,5 +1,9 @@
-import type { SquareModelSpec, VisionLayerWeights } from "../families/shared/spec.ts";
-import { activate, layerNorm, linear, reshape, transpose } from "./blocks.ts";
+import type {
+  LinearWeights,
+  SquareModelSpec,
+  VisionLayerWeights,
+} from "../families/shared/spec.ts";
+import { activate, layerNorm, linear, norm, reshape, rmsNorm, transpose } from "./blocks.ts";
 import { Graph, type Products, type Value, WHOLE } from "./onnx.ts";
 
 /**
@@ -46,12 +50,17 @@ export function visionLayerGraph(
   const dims = g.op("Shape", [x]);
   const flat = (value: Value) => reshape(g, value, [-1, hiddenSize]);
   const unflatten = (value: Value) => g.op("Reshape", [value, dims]);
-  const normed = flat(layerNorm(g, x, layer.norm1, vision.normEps));
+  const normed = flat(norm(g, x, layer.norm1, vision.normEps));
   const split = (value: Value, perm: readonly number[]) =>
     transpose(g, reshape(g, unflatten(value), [0, 0, heads, headDim]), perm);
   const scale = g.floats(Float32Array.of(1 / Math.sqrt(headDim)), []);
-  const query = split(g.op("Mul", [linear(g, normed, layer.query), scale]), [0, 2, 1, 3]);
-  const key = split(linear(g, normed, layer.key), [0, 2, 3, 1]);
+  const rows = (weights: LinearWeights, scaling: VisionLayerWeights["queryNorm"]) => {
+    const product = linear(g, normed, weights);
+    return scaling === undefined ? product : rmsNorm(g, product, scaling, vision.normEps);
+  };
+  const scaledQuery = g.op("Mul", [rows(layer.query, layer.queryNorm), scale]);
+  const query = split(scaledQuery, [0, 2, 1, 3]);
+  const key = split(rows(layer.key, layer.keyNorm), [0, 2, 3, 1]);
   const value = split(linear(g, normed, layer.value), [0, 2, 1, 3]);
   const weights = g.op("Softmax", [g.op("MatMul", [query, key])], { axis: -1 });
   const context = flat(transpose(g, g.op("MatMul", [weights, value]), [0, 2, 1, 3]));
@@ -59,7 +68,7 @@ export function visionLayerGraph(
     factor === undefined ? value : g.op("Mul", [value, g.weight(factor)]);
   const attention = scaled(linear(g, context, layer.out), layer.scale1);
   const attended = g.op("Add", [x, unflatten(attention)]);
-  const inner = flat(layerNorm(g, attended, layer.norm2, vision.normEps));
+  const inner = flat(norm(g, attended, layer.norm2, vision.normEps));
   const mlp = linear(g, activate(g, linear(g, inner, layer.up), vision.activation), layer.down);
   const y = g.op("Add", [attended, unflatten(scaled(mlp, layer.scale2))]);
   g.output("y", y, ["T", "tokens", hiddenSize]);

@@ -36,7 +36,7 @@ export async function chooseBlockBytes(
   for (const bytes of CANDIDATES) {
     const g = new Graph(root, { precision: "float32", blockBytes: bytes });
     const rows = { start: 0, count };
-    const y = linear(g, g.input("x", ["n", width]), { weight, rows, bias: undefined });
+    const y = linear(g, g.input("x", ["n", width]), { weight, rows: [rows], bias: undefined });
     g.output("y", y, ["n", count]);
     const session = await Session.open(g.encode(), root, options);
     trials.push({ bytes, session, quickest: Number.POSITIVE_INFINITY });

@@ -2,6 +2,7 @@ import type { EngineSettings } from "../../protocol/requests.ts";
 import {
   isNative,
   type ModelSpec,
+  outputsOf,
   type PictureSize,
   type PoolingSpec,
   patchSide,
@@ -331,8 +332,8 @@ export function decoderBytes(spec: ModelSpec): number {
   const { layers, embedding, head } = spec.decoder;
   const perLayer = layers.map((layer) =>
     [layer.query, layer.key, layer.value, layer.out, layer.gate, layer.up, layer.down].reduce(
-      (sum, { weight, rows }) =>
-        sum + (weight.length / (weight.shape[0] ?? 1)) * (rows?.count ?? weight.shape[0] ?? 1),
+      (sum, weights) =>
+        sum + (weights.weight.length / (weights.weight.shape[0] ?? 1)) * outputsOf(weights),
       0,
     ),
   );
@@ -351,8 +352,7 @@ export function visionMultiplyAdds(spec: ModelSpec, frames: number, picture?: Pi
   const tokens = visionTokens(vision);
   const perLayer = vision.layers.map(({ query, key, value, out, up, down }) =>
     [query, key, value, out, up, down].reduce(
-      (sum, { weight, rows }) =>
-        sum + (rows?.count ?? weight.shape[0] ?? 1) * (weight.shape[1] ?? 1),
+      (sum, weights) => sum + outputsOf(weights) * (weights.weight.shape[1] ?? 1),
       2 * tokens * vision.hiddenSize,
     ),
   );

@@ -5,7 +5,9 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import { PAPER_FRAMES } from "../llava/llava.ts";
 import { PLLAVA_PROCESSOR } from "../llava/processor.ts";
 import { readActivation } from "../shared/activation.ts";
-import { type DecoderKind, fusedRows, readDecoder, readEndTokens } from "../shared/decoder.ts";
+import { readDecoder, readEndTokens } from "../shared/decoder.ts";
+import type { DecoderKind } from "../shared/decoder-kinds.ts";
+import { fusedRows } from "../shared/decoder-layer.ts";
 import {
   type ConnectorSpec,
   type LinearWeights,
@@ -15,12 +17,19 @@ import {
   type VisionSpec,
 } from "../shared/spec.ts";
 import { TensorLookup } from "../shared/tensors.ts";
-import { featureLayer, patchConvolution, readSizes } from "../shared/vision.ts";
+import {
+  featureLayer,
+  type InternDesign,
+  patchConvolution,
+  readNormKind,
+  readSizes,
+} from "../shared/vision.ts";
 
 export const INTERNVL_CHAT_MODEL_TYPES: readonly string[] = ["internvl_chat"];
 
 /** Decoders by the class that `llm_config.architectures` names. */
 const DECODERS: Readonly<Record<string, DecoderKind>> = {
+  InternLM2ForCausalLM: "internlm2",
   LlamaForCausalLM: "llama",
   Phi3ForCausalLM: "phi3",
   Qwen2ForCausalLM: "qwen2",
@@ -31,7 +40,8 @@ const CONTEXT = "<IMG_CONTEXT>";
 const CLOSE = "</img>";
 
 /**
- * InternVL in the layout its authors publish (Mini-InternVL-4B, InternVL2 with Qwen2 or Llama):
+ * InternVL in the layout its authors publish (Mini-InternVL, InternVL2 and 2.5 with Phi-3, Qwen2, Llama
+ * or InternLM2):
  * InternViT with one matrix for queries, keys and values, pixel shuffle, norm and two-layer projector.
  *
  * @throws ModelError naming the key and value, or the tensor, that cannot be used.
@@ -46,7 +56,7 @@ export function readInternVlChat(
   const decoder = readDecoder(config, lookup, {
     settings: llm,
     prefixes: ["language_model.model."],
-    heads: ["language_model.lm_head"],
+    heads: ["language_model.lm_head", "language_model.output"],
     kind: readKind(llm),
   });
   const vision = readTower(config, lookup);
@@ -82,15 +92,9 @@ function readKind(llm: ConfigReader): DecoderKind {
   return kind;
 }
 
-/** InternViT-300M; the 6B one normalises queries and keys, and by root mean squares. */
+/** InternViT-300M, and the one of 6B, whose settings are the class's own. */
 function readTower(config: ConfigReader, lookup: TensorLookup): VisionSpec {
   const section = config.section("vision_config");
-  if (section.text("norm_type", "rms_norm") !== "layer_norm") {
-    throw section.refuse("norm_type", '"layer_norm" (InternViT-300M) is supported');
-  }
-  if (section.flag("qk_normalization", true)) {
-    throw section.refuse("qk_normalization", "false (InternViT-300M) is supported");
-  }
   const sizes = readSizes(section, {
     hidden: 3200,
     heads: 25,
@@ -105,7 +109,14 @@ function readTower(config: ConfigReader, lookup: TensorLookup): VisionSpec {
       `pictures of vision_config's image_size (${sizes.imageSize}) are supported`,
     );
   }
-  const { hiddenSize, inner } = sizes;
+  const { hiddenSize } = sizes;
+  const design = {
+    width: hiddenSize,
+    inner: sizes.inner,
+    norm: readNormKind(section, "rms_norm"),
+    headsNormed: section.flag("qk_normalization", true),
+    biased: section.flag("qkv_bias", false),
+  };
   const embeddings = "vision_model.embeddings.";
   const run = featureLayer(config, -1, "select_layer")(sizes.layers);
   return {
@@ -122,7 +133,7 @@ function readTower(config: ConfigReader, lookup: TensorLookup): VisionSpec {
     ]),
     preNorm: undefined,
     layers: Array.from({ length: run }, (_, i) =>
-      towerLayer(lookup, `vision_model.encoder.layers.${i}.`, hiddenSize, inner),
+      towerLayer(lookup, `vision_model.encoder.layers.${i}.`, design),
     ),
     postNorm: undefined,
   };
@@ -131,22 +142,26 @@ function readTower(config: ConfigReader, lookup: TensorLookup): VisionSpec {
 function towerLayer(
   lookup: TensorLookup,
   prefix: string,
-  width: number,
-  inner: number,
+  { width, inner, norm, headsNormed, biased }: InternDesign,
 ): VisionLayerWeights {
   const [query, key, value] = fusedRows(
     lookup,
     `${prefix}attn.qkv`,
     [width, width, width],
     width,
+    biased,
   ) as [LinearWeights, LinearWeights, LinearWeights];
+  const headNorm = (name: string) =>
+    headsNormed ? lookup.tensor(`${prefix}attn.${name}.weight`, [width]) : undefined;
   return {
-    norm1: lookup.layerNorm(`${prefix}norm1`, width),
+    norm1: norm(lookup, `${prefix}norm1`, width),
     query,
     key,
     value,
+    queryNorm: headNorm("q_norm"),
+    keyNorm: headNorm("k_norm"),
     out: lookup.linear(`${prefix}attn.proj`, width, width),
-    norm2: lookup.layerNorm(`${prefix}norm2`, width),
+    norm2: norm(lookup, `${prefix}norm2`, width),
     up: lookup.linear(`${prefix}mlp.fc1`, inner, width),
     down: lookup.linear(`${prefix}mlp.fc2`, width, inner),
     scale1: lookup.tensor(`${prefix}ls1`, [width]),

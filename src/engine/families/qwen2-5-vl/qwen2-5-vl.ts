@@ -3,7 +3,8 @@ import { LIMITS } from "../../../common/limits.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { PAPER_FRAMES } from "../llava/llava.ts";
 import { readActivation } from "../shared/activation.ts";
-import { fusedRows, readDecoder, readEndTokens } from "../shared/decoder.ts";
+import { readDecoder, readEndTokens } from "../shared/decoder.ts";
+import { fusedRows } from "../shared/decoder-layer.ts";
 import { axialRope, MOST_THETA } from "../shared/rope.ts";
 import type {
   LinearWeights,

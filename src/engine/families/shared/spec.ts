@@ -6,8 +6,15 @@ import type { LocatedTensor, WeightRows } from "../../checkpoint/weights.ts";
 /** A weight matrix [out, in] with its optional bias [out]; fused ones are rows of a larger tensor. */
 export interface LinearWeights {
   readonly weight: LocatedTensor;
-  readonly rows?: WeightRows | undefined;
+  /** The rows of the stored matrix that are its own, one stretch after another; absent: all. */
+  readonly rows?: readonly WeightRows[] | undefined;
   readonly bias?: LocatedTensor | undefined;
+}
+
+/** Outputs of a linear layer. */
+export function outputsOf({ weight, rows }: LinearWeights): number {
+  if (rows === undefined) return weight.shape[0] ?? 1;
+  return rows.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** LayerNorm's scale and shift, each [width]. */
@@ -16,16 +23,25 @@ export interface LayerNormWeights {
   readonly bias: LocatedTensor;
 }
 
+/** A norm over rows: with a bias LayerNorm, without one RMSNorm. */
+export interface NormWeights {
+  readonly weight: LocatedTensor;
+  readonly bias?: LocatedTensor | undefined;
+}
+
 export type Activation = "quick_gelu" | "gelu" | "gelu_tanh" | "silu" | "relu";
 
 /** One pre-norm layer of a vision encoder. */
 export interface VisionLayerWeights {
-  readonly norm1: LayerNormWeights;
+  readonly norm1: NormWeights;
   readonly query: LinearWeights;
   readonly key: LinearWeights;
   readonly value: LinearWeights;
+  /** InternViT-6B's RMSNorms of whole queries and keys, all heads together: [hidden] each. */
+  readonly queryNorm?: LocatedTensor | undefined;
+  readonly keyNorm?: LocatedTensor | undefined;
   readonly out: LinearWeights;
-  readonly norm2: LayerNormWeights;
+  readonly norm2: NormWeights;
   readonly up: LinearWeights;
   readonly down: LinearWeights;
   /** InternViT's layer scale, [hidden] each: factors on what attention and MLP add. */
@@ -56,12 +72,6 @@ export interface VisionSpec {
   readonly layers: readonly VisionLayerWeights[];
   /** A norm after the last layer, only where the model reads its features after it. */
   readonly postNorm: LayerNormWeights | undefined;
-}
-
-/** A norm over rows: with a bias LayerNorm, without one RMSNorm. */
-export interface NormWeights {
-  readonly weight: LocatedTensor;
-  readonly bias?: LocatedTensor | undefined;
 }
 
 /** One pre-norm layer of a tower for pictures of any size. */

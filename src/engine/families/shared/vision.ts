@@ -1,7 +1,7 @@
 import type { ConfigReader } from "../../../common/config-reader.ts";
 import { LIMITS } from "../../../common/limits.ts";
 import { readActivation } from "./activation.ts";
-import type { VisionLayerWeights, VisionSpec } from "./spec.ts";
+import type { NormWeights, VisionLayerWeights, VisionSpec } from "./spec.ts";
 import type { TensorLookup } from "./tensors.ts";
 
 /** What the reader of a vision tower needs beside its section of the configuration. */
@@ -167,18 +167,15 @@ export function clipLayer(
   };
 }
 
-/** InternViT: a class token that is dropped, and layer scale on both halves of a layer. */
+/**
+ * InternViT: a class token that is dropped, and layer scale on both halves of a layer. The one of 6B
+ * normalises by root mean squares, queries and keys too.
+ */
 export function readInternVit(
   section: ConfigReader,
   lookup: TensorLookup,
   place: VisionPlace & { readonly afterLast: boolean },
 ): VisionSpec {
-  if (section.text("norm_type", "layer_norm") !== "layer_norm") {
-    throw section.refuse("norm_type", '"layer_norm" (InternViT-300M) is supported');
-  }
-  if (section.flag("use_qk_norm", false)) {
-    throw section.refuse("use_qk_norm", "attention without norms (InternViT-300M) is supported");
-  }
   if (!section.flag("use_absolute_position_embeddings", true)) {
     throw section.refuse("use_absolute_position_embeddings", "position embeddings are needed");
   }
@@ -193,6 +190,13 @@ export function readInternVit(
   const { hiddenSize } = sizes;
   const prefix = lookup.prefix(place.prefixes, "embeddings.cls_token");
   const normed = place.afterLast && !section.flag("use_mean_pooling", true);
+  const design = {
+    width: hiddenSize,
+    inner: sizes.inner,
+    norm: readNormKind(section, "layer_norm"),
+    headsNormed: section.flag("use_qk_norm", false),
+    biased: section.flag("attention_bias", false),
+  };
   return {
     ...sizes,
     normEps: section.within("layer_norm_eps", 0, 1, 1e-6),
@@ -211,25 +215,50 @@ export function readInternVit(
     ]),
     preNorm: undefined,
     layers: Array.from({ length: place.layersRun(sizes.layers) }, (_, i) =>
-      internLayer(lookup, `${prefix}encoder.layer.${i}.`, hiddenSize, sizes.inner),
+      internLayer(lookup, `${prefix}encoder.layer.${i}.`, design),
     ),
     postNorm: normed ? lookup.layerNorm(`${prefix}layernorm`, hiddenSize) : undefined,
   };
 }
 
+/** How the layers of an InternViT are made. */
+export interface InternDesign {
+  readonly width: number;
+  readonly inner: number;
+  readonly norm: (lookup: TensorLookup, name: string, width: number) => NormWeights;
+  /** Whether queries and keys are normalised. */
+  readonly headsNormed: boolean;
+  /** Whether queries, keys and values have biases. */
+  readonly biased: boolean;
+}
+
+/** `norm_type`: how an InternViT normalises. */
+export function readNormKind(section: ConfigReader, fallback: string): InternDesign["norm"] {
+  const kind = section.text("norm_type", fallback);
+  if (kind === "layer_norm") return (lookup, name, width) => lookup.layerNorm(name, width);
+  if (kind === "rms_norm") {
+    return (lookup, name, width) => ({ weight: lookup.tensor(`${name}.weight`, [width]) });
+  }
+  throw section.refuse("norm_type", '"layer_norm" and "rms_norm" are supported');
+}
+
 function internLayer(
   lookup: TensorLookup,
   prefix: string,
-  width: number,
-  inner: number,
+  { width, inner, norm, headsNormed, biased }: InternDesign,
 ): VisionLayerWeights {
+  const heads = (name: string) => lookup.linear(`${prefix}attention.${name}`, width, width, biased);
+  const headNorm = (name: string) =>
+    headsNormed ? lookup.tensor(`${prefix}attention.${name}.weight`, [width]) : undefined;
   return {
-    norm1: lookup.layerNorm(`${prefix}layernorm_before`, width),
-    query: lookup.linear(`${prefix}attention.q_proj`, width, width),
-    key: lookup.linear(`${prefix}attention.k_proj`, width, width),
-    value: lookup.linear(`${prefix}attention.v_proj`, width, width),
+    norm1: norm(lookup, `${prefix}layernorm_before`, width),
+    query: heads("q_proj"),
+    key: heads("k_proj"),
+    value: heads("v_proj"),
+    queryNorm: headNorm("q_norm"),
+    keyNorm: headNorm("k_norm"),
     out: lookup.linear(`${prefix}attention.projection_layer`, width, width),
-    norm2: lookup.layerNorm(`${prefix}layernorm_after`, width),
+    norm2: norm(lookup, `${prefix}layernorm_after`, width),
     up: lookup.linear(`${prefix}mlp.fc1`, inner, width),
     down: lookup.linear(`${prefix}mlp.fc2`, width, inner),
     scale1: lookup.tensor(`${prefix}lambda_1`, [width]),
