@@ -71,8 +71,8 @@ describe("reading a VideoLLaMA3 checkpoint", () => {
     await refused("use_token_compression", '"yes"');
     root({ use_token_compression: true, image_token_index: null });
     await refused("image_token_index", "null");
-    root({ image_token_index: 4, use_sliding_window: true });
-    await refused("use_sliding_window", "true");
+    root({ image_token_index: 4, hidden_act: "tanh" });
+    await refused("hidden_act", "tanh");
   });
 
   test("settings of transformers' layout that cannot be used are refused with key and value", async () => {
