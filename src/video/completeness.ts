@@ -60,7 +60,7 @@ async function boxes(path: string, file: FileHandle, size: number): Promise<Shor
     if (length < 8) break;
     at += length;
     const whole = at <= size;
-    indexed ||= type === "moov" && whole;
+    if (type === "moov") indexed ||= whole || (await tracksAreWhole(file, at - length, size));
     if (!whole && MP4_FRAMES.has(type)) {
       shortfall = { bytes: at - size, certain: type === "moof" };
     }
@@ -71,6 +71,20 @@ async function boxes(path: string, file: FileHandle, size: number): Promise<Shor
     );
   }
   return shortfall;
+}
+
+/** Whether an index that breaks off has all its tracks before that: only tags are missing then. */
+async function tracksAreWhole(file: FileHandle, moov: number, size: number): Promise<boolean> {
+  let tracks = 0;
+  for (let at = moov + 8, i = 0; i < MAX_ELEMENTS; i++) {
+    const head = await bytesAt(file, at, 8);
+    const type = head.toString("latin1", 4, 8);
+    const end = at + (head.length < 8 ? 8 : head.readUInt32BE(0));
+    if (end > size || end < at + 8) return tracks > 0 && type !== "trak" && head.length === 8;
+    if (type === "trak") tracks += 1;
+    at = end;
+  }
+  return false;
 }
 
 async function segment(path: string, file: FileHandle, size: number): Promise<Shortfall | null> {

@@ -110,7 +110,7 @@ async function decodeChosen<T>(
   signal: AbortSignal | undefined,
 ): Promise<{ info: VideoInfo; frames: ReadonlyMap<number, T>; remarks: readonly string[] }> {
   const shortfall = await shortfallOf(path);
-  const file = await VideoFile.open(path);
+  const file = await VideoFile.open(path, shortfall);
   try {
     const found = await clipFrames(file, wanted, signal, { shortfall });
     const { frameCount, fps, frames } = found;

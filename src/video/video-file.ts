@@ -1,5 +1,6 @@
 import { extname } from "node:path";
 import { InputError } from "../common/errors.ts";
+import { cutOff, type Shortfall } from "./completeness.ts";
 import {
   type DecodedFrame,
   MediaInput,
@@ -10,6 +11,8 @@ import {
 import { type Orientation, orientationOf } from "./orientation.ts";
 import type { VideoInfo } from "./types.ts";
 
+/** Pixels decoded in one go at most: those of two days of 1080p at 12 frames a second. */
+const MAX_DECODED_PIXELS = 4e12;
 /** FFmpeg's demuxers for our containers; all others, playlists above all, are kept shut. */
 const DEMUXERS = ["mov", "matroska", "avi", "gif"];
 
@@ -51,10 +54,15 @@ export class VideoFile {
     this.chosen = stream.chosen;
   }
 
-  /** @throws InputError when the file is no video of a known container and codec */
-  static async open(path: string): Promise<VideoFile> {
+  /**
+   * @param shortfall what the file's outermost structure says is missing
+   * @throws InputError when the file is no video of a known container and codec, or cannot be read for
+   *   what is missing
+   */
+  static async open(path: string, shortfall: Shortfall | null = null): Promise<VideoFile> {
     const input = await MediaInput.open(path, { anyOf: DEMUXERS });
     if (input === null) {
+      if (shortfall !== null && shortfall.bytes > 0) throw cutOff(path, shortfall.bytes);
       throw new InputError(
         `${path}: not a video that can be read (MP4, MOV, WebM, MKV, AVI, GIF, or a folder of images)`,
       );
@@ -97,9 +105,17 @@ export class VideoFile {
     isNeeded: (facts: PacketFacts) => boolean = () => true,
   ): AsyncGenerator<DecodedFrame> {
     this.#input.openDecoder("clip");
+    let pixels = 0;
     for (let facts = this.nextPacket(); facts !== null; facts = this.nextPacket()) {
       await pace();
-      if (isNeeded(facts)) yield* this.#input.decode("packet");
+      if (!isNeeded(facts)) continue;
+      pixels += this.width * this.height;
+      if (pixels > MAX_DECODED_PIXELS) {
+        throw new InputError(
+          `${this.path}: the video is too long to be decoded in one go: its frames have more than ${MAX_DECODED_PIXELS} pixels together; cut out the part to look at`,
+        );
+      }
+      yield* this.#input.decode("packet");
     }
     yield* this.#input.decode("end");
   }

@@ -139,6 +139,7 @@ const WHOLE: Record<string, readonly [clip: string, change: (bytes: Buffer) => U
       return bytes;
     },
   ],
+  "an index cut in its tags": ["h264.mp4", (bytes) => bytes.subarray(0, bytes.length - 1)],
   "a Segment too long by 8": [
     "h264-open-gop.mkv",
     (bytes) => {
