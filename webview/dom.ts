@@ -77,6 +77,20 @@ export function visibleToken(text: string): string {
   );
 }
 
+/** What a cut does to the answer: "answer stays “D”", "answer “D” becomes “B”". */
+export function answerChange(before: string, after: string): string {
+  return before === after
+    ? `answer stays “${visibleToken(after)}”`
+    : `answer “${visibleToken(before)}” becomes “${visibleToken(after)}”`;
+}
+
+/** How far work is: "3/12" where it is counted, else "25 %". */
+export function progressShare(done: number, total: number): string {
+  const isCounted = total > 1 && Number.isInteger(done) && Number.isInteger(total);
+  if (isCounted) return `${done}/${total}`;
+  return total > 0 ? `${Math.min(100, Math.round((100 * done) / total))} %` : "";
+}
+
 /** "12.3 %"; two significant digits below one percent. */
 export function percent(share: number): string {
   if (!Number.isFinite(share)) return "–";

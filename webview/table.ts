@@ -20,9 +20,13 @@ const MAX_ROWS = 2_000;
 
 function shown(value: CellValue | undefined, column: Column): string {
   if (value === null || value === undefined) return "–";
-  return typeof value === "number" && column.format !== undefined
-    ? column.format(value)
-    : String(value);
+  if (typeof value !== "number") return value;
+  return column.format === undefined ? plainNumber(value) : column.format(value);
+}
+
+/** A number without a unit of its own: whole, or to five digits. */
+function plainNumber(value: number): string {
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(5)));
 }
 
 /** The table as an element, first column as row headers. */

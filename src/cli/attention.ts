@@ -1,6 +1,7 @@
 import { InputError } from "../common/errors.ts";
 import { positionsOf } from "../prompts/groups.ts";
 import type { AttentionReading, MassReading, Tensor } from "../protocol/events.ts";
+import { groupTitle } from "../protocol/group-names.ts";
 import { tensorNumbers } from "../protocol/tensors.ts";
 import { meanMass } from "../runs/mass.ts";
 import { foldRun, type RunState } from "../runs/state.ts";
@@ -114,8 +115,10 @@ function printMass(
   );
   const frames = Object.keys(layers[0]?.mass ?? {}).filter((name) => name.startsWith("frame:"));
   const columns = [...names, ...frames];
-  print(`attention of "${group}" to token groups, mean over heads (correlation, not cause)`);
-  print(`layer ${columns.map((name) => name.padStart(9)).join("")}`);
+  print(
+    `attention of ${groupTitle(group)} to token groups, mean over heads (correlation, not cause)`,
+  );
+  print(`layer ${columns.map((name) => groupTitle(name).padStart(9)).join("")}`);
   for (const { layer, mass } of layers) {
     const cells = columns.map((name) => (mass[name] ?? 0).toFixed(4).padStart(9)).join("");
     print(`${String(layer + 1).padStart(5)} ${cells}`);

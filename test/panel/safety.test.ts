@@ -77,6 +77,15 @@ test("progress, queue, cancelling, an engine that died and a failed run each say
   );
   await settled(page);
   assert.match(await seen(status), /Clean pass 3\/12, about 4.0 s left/);
+  await page.evaluate(() =>
+    window.fakeHost.progress({ type: "progress", phase: "decoder", done: 1 / 12, total: 1 }),
+  );
+  await settled(page);
+  assert.equal((await seen(status)).includes("Clean pass 8 %"), true);
+  await page.evaluate(() =>
+    window.fakeHost.progress({ type: "progress", phase: "decoder", done: 3, total: 12 }),
+  );
+  await settled(page);
   const bar = page.getByRole("progressbar", { name: "Progress of the analysis" });
   assert.equal(await bar.getAttribute("aria-valuenow"), "25");
   await page.getByRole("button", { name: "Cancel the analysis" }).click();

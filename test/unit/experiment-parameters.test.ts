@@ -65,7 +65,7 @@ test("cuts of a generation name their layers or take those given", () => {
   const { cuts } = ask("generation", { cut: ["video:last:1-12", "frame:0:last"], layers: ["5-6"] });
   assert.deepEqual(cuts, [
     { name: "video -/-> last", from: "video", to: "last", layers: [0, 11] },
-    { name: "frame:0 -/-> last", from: "frame:0", to: "last", layers: [4, 5] },
+    { name: "frame 1 -/-> last", from: "frame:0", to: "last", layers: [4, 5] },
   ]);
 });
 

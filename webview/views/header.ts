@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { badge, button, progressBar } from "../controls.ts";
-import { el, fill, percent, seconds, setText, show } from "../dom.ts";
+import { el, fill, percent, progressShare, seconds, setText, show } from "../dom.ts";
 import type { Topic } from "../store.ts";
 
 const PHASES = {
@@ -191,7 +191,7 @@ export class Header {
     if (progress.cached === true) return `${PHASES[progress.phase]}: known from an earlier run`;
     const left =
       progress.secondsLeft === undefined ? "" : `, about ${seconds(progress.secondsLeft)} left`;
-    return `${PHASES[progress.phase]} ${progress.done}/${progress.total}${left}`;
+    return `${PHASES[progress.phase]} ${progressShare(progress.done, progress.total)}${left}`;
   }
 
   async #cancelRun(): Promise<void> {

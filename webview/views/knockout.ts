@@ -3,10 +3,12 @@ import {
   experimentVariant,
   recipePhrases,
 } from "../../src/protocol/experiments/list.ts";
+
 import { layerSpansText } from "../../src/protocol/experiments/parameters.ts";
+
 import type { Context } from "../context.ts";
 import { dropdown, radios } from "../controls.ts";
-import { change, el, fill, percent, show, visibleToken } from "../dom.ts";
+import { answerChange, change, el, fill, percent, show, visibleToken } from "../dom.ts";
 import { LayerChart } from "../layer-chart.ts";
 import { figureTable, type LineFigure } from "../line-figure.ts";
 import { runRecipe } from "../recipe.ts";
@@ -29,7 +31,7 @@ interface Sweep {
 
 const TITLES: Readonly<Record<string, string>> = {
   exit: "When the video is no longer needed",
-  "cross-frame": "Between frames",
+  "cross-frame": "Cross-frame",
   "vql-to-ql": "Video and question to question and last",
   "question-and-options-to-last": "Question and options to last",
   "vq-to-true-opt": "Video and question to the true option",
@@ -139,12 +141,7 @@ export class KnockoutView implements View {
         });
       }
     }
-    const titles = sweeps.map(({ title }) => title);
-    return sweeps.map((sweep) =>
-      titles.filter((title) => title === sweep.title).length > 1
-        ? { ...sweep, title: `${sweep.title} (${experimentVariant(sweep.experiment)})` }
-        : sweep,
-    );
+    return withDifferentTitles(sweeps);
   }
 
   #chosen(sweeps: readonly Sweep[]): Sweep | undefined {
@@ -181,9 +178,7 @@ export class KnockoutView implements View {
         sweep.series.flatMap((series) => {
           const result = series.byLayer.get(layer);
           if (result === undefined || result.new_answer === result.base_answer) return [];
-          return [
-            `${series.name}: answer becomes ${visibleToken(result.new_answer)} (was ${visibleToken(result.base_answer)})`,
-          ];
+          return [`${series.name}: ${answerChange(result.base_answer, result.new_answer)}`];
         }),
       window: (layer) =>
         sweep.series.find((series) => series.byLayer.has(layer))?.byLayer.get(layer)?.window ?? [],
@@ -224,6 +219,21 @@ export class KnockoutView implements View {
 /** Whether an experiment's results are one curve a series. */
 function isSweep(experiment: ExperimentState): experiment is SweepState {
   return descriptorOf(experiment.kind).layout === "series-by-layer";
+}
+
+/** Sweeps of one title are told apart by their settings, and those of the same settings by number. */
+function withDifferentTitles(sweeps: readonly Sweep[]): Sweep[] {
+  const named = sweeps.map((sweep) =>
+    sweeps.filter(({ title }) => title === sweep.title).length > 1
+      ? { ...sweep, title: `${sweep.title} (${experimentVariant(sweep.experiment)})` }
+      : sweep,
+  );
+  const seen = new Map<string, number>();
+  return named.map((sweep) => {
+    const number = (seen.get(sweep.title) ?? 0) + 1;
+    seen.set(sweep.title, number);
+    return number === 1 ? sweep : { ...sweep, title: `${sweep.title}, ${number}` };
+  });
 }
 
 /** The target a series belongs to: said by its results, or by the experiment when it has only one. */

@@ -1,3 +1,4 @@
+import { layerSpansText } from "../../src/protocol/experiments/parameters.ts";
 import type { Context } from "../context.ts";
 import { textField } from "../controls.ts";
 import { el, setText, show } from "../dom.ts";
@@ -74,7 +75,7 @@ export class LensSearch {
       this.#text,
       first === null
         ? `“${query}” is no video token's likeliest word at any layer read.`
-        : `“${query}” leads from layer ${first.layer + 1} on: ${describeVideoToken(store, first.token)}.`,
+        : `“${query}” is the likeliest word of video tokens in ${leadingLayers(leading)}; first: ${describeVideoToken(store, first.token)}.`,
     );
     this.#chart.render({
       title: `Video tokens that read “${query}”`,
@@ -100,6 +101,18 @@ export class LensSearch {
     }
     return exact.size > 0 ? exact : prefix;
   }
+}
+
+/** "layers 4 and 7-9": where any token reads the word first. */
+function leadingLayers(counts: readonly (number | null)[]): string {
+  const spans: [number, number][] = [];
+  counts.forEach((found, layer) => {
+    if (found === null || found === 0) return;
+    const last = spans.at(-1);
+    if (last !== undefined && last[1] === layer) last[1] = layer + 1;
+    else spans.push([layer, layer + 1]);
+  });
+  return layerSpansText(spans);
 }
 
 function count(hits: Uint8Array, value: number): number {

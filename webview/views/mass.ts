@@ -1,3 +1,4 @@
+import { groupTitle } from "../../src/protocol/group-names.ts";
 import { massByHead, meanMass } from "../../src/runs/mass.ts";
 import { crossFrameMass, massGroups } from "../attention-index.ts";
 import type { Context } from "../context.ts";
@@ -10,8 +11,14 @@ import type { Topic } from "../store.ts";
 
 /** Key groups that do not overlap: together with the rest they share out the whole attention. */
 const PARTITION = ["system", "video", "question", "last"];
-const CROSS_FRAME = "frames → earlier frames";
+const CROSS_FRAME = "cross-frame";
 const separator = " → ";
+
+/** A pair of groups for people. */
+function pairTitle(pair: string): string {
+  if (pair === CROSS_FRAME) return "cross-frame (frames → earlier frames)";
+  return pair.split(separator).map(groupTitle).join(separator);
+}
 
 /** Group mass: stacked areas by layer, and heads x layers for one pair of groups. */
 export class MassPart {
@@ -61,7 +68,7 @@ export class MassPart {
     }
     const plain = queries.filter((name) => !name.startsWith("frame:"));
     this.#query.setChoices(
-      plain.map((name) => ({ value: name, text: name })),
+      plain.map((name) => ({ value: name, text: groupTitle(name) })),
       this.#queryChoice,
     );
     const pairs = plain.flatMap((query) =>
@@ -69,11 +76,14 @@ export class MassPart {
     );
     const crossFrame = queries.filter((name) => name.startsWith("frame:")).length > 1;
     this.#pair.setChoices(
-      [...(crossFrame ? [CROSS_FRAME] : []), ...pairs].map((text) => ({ value: text, text })),
+      [...(crossFrame ? [CROSS_FRAME] : []), ...pairs].map((pair) => ({
+        value: pair,
+        text: pairTitle(pair),
+      })),
       this.#pairChoice,
     );
     this.#areas.render({
-      title: `Attention of ${this.#queryChoice} by group`,
+      title: `Attention of ${groupTitle(this.#queryChoice)} by group`,
       yLabel: "share of attention",
       layers: store.layerCount,
       min: 0,

@@ -7,7 +7,7 @@ import type {
 import { DEFAULT_RANDOM_SEED } from "../../src/protocol/presets.ts";
 import { bars } from "../bars.ts";
 import type { Context } from "../context.ts";
-import { el, fill, percent, setText, show } from "../dom.ts";
+import { el, fill, percent, setText, show, visibleToken } from "../dom.ts";
 import { pathwayFigure } from "../pathway-figure.ts";
 import {
   FAMILIES,
@@ -30,6 +30,14 @@ type PathwaysRequest = Extract<ExperimentRequest, { kind: "pathways" }>;
 const PAUSE_MS = 60;
 
 const ORIGINS = { chosen: "sliders", tried: "search", found: "found by the search" } as const;
+
+/** What is left of the attention and of the answer, and of the answer under the random control. */
+function keptText({ edgesLeft, kept, random }: Trial): string {
+  const left = `${percent(edgesLeft)} of the attention edges are left; the answer is “${visibleToken(kept.new_answer)}”`;
+  return random === undefined
+    ? `${left}. The random control was not run.`
+    : `${left}, and “${visibleToken(random.new_answer)}” where as many edges are cut at random.`;
+}
 
 /** Keeps each edge family in a range of layers only, and shows what is left of the answer. */
 export class PathwaysView implements View {
@@ -196,7 +204,7 @@ export class PathwaysView implements View {
         ? waiting
           ? "Computing …"
           : "Move a slider to cut the edges outside its range."
-        : `${percent(trial.edgesLeft)} of the attention edges left; the answer is ${trial.kept.new_answer}, with the same edges cut at random ${trial.random?.new_answer ?? "not run"}.`,
+        : keptText(trial),
     );
     this.#result.classList.toggle("stale", trial === undefined);
     fill(

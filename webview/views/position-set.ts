@@ -1,3 +1,4 @@
+import { groupTitle } from "../../src/protocol/group-names.ts";
 import { visibleToken } from "../dom.ts";
 import type { Store } from "../store.ts";
 
@@ -10,7 +11,7 @@ export function positionsText(store: Store, positions: ReadonlySet<number>): str
   });
   // "true-option" says more than "option:A", which has the same positions.
   const named = equal.find(({ name }) => !name.startsWith("option:")) ?? equal[0];
-  if (named !== undefined) return named.name;
+  if (named !== undefined) return groupTitle(named.name);
   const [first] = positions;
   if (positions.size === 1 && first !== undefined) {
     const token = store.map?.textAt(first);

@@ -1,3 +1,4 @@
+import { groupTitle } from "../../src/protocol/group-names.ts";
 import { coveredFrames } from "../../src/runs/token-frames.ts";
 import { visibleToken } from "../dom.ts";
 import type { GroupKind } from "../prompt-map.ts";
@@ -35,6 +36,6 @@ export function describePosition(store: Store, position: number): string {
   if (index >= 0) return describeVideoToken(store, index);
   const token = store.map?.textAt(position);
   if (token === undefined) return `position ${position}`;
-  const groups = token.groups.length === 0 ? "no group" : token.groups.join(", ");
+  const groups = token.groups.length === 0 ? "no group" : token.groups.map(groupTitle).join(", ");
   return `“${visibleToken(token.text)}” (position ${position}; ${groups})`;
 }

@@ -1,8 +1,9 @@
 import { layerSpansText } from "../../src/protocol/experiments/parameters.ts";
+import { groupTitle } from "../../src/protocol/group-names.ts";
 import { bars } from "../bars.ts";
 import type { Context } from "../context.ts";
 import { button, checkbox, dropdown, textField } from "../controls.ts";
-import { change, el, fill, percent, setText, show, visibleToken } from "../dom.ts";
+import { answerChange, change, el, fill, percent, setText, show, visibleToken } from "../dom.ts";
 import { RangeSlider } from "../range-slider.ts";
 import { runRecipe } from "../recipe.ts";
 import { type Drawing, Section, type View } from "../section.ts";
@@ -116,7 +117,7 @@ export class WhatIfView implements View {
         this.#groups[end].setChoices(
           [
             { value: "", text: "add a group …" },
-            ...groups.map(({ name }) => ({ value: name, text: name })),
+            ...groups.map(({ name }) => ({ value: name, text: groupTitle(name) })),
           ],
           "",
         );
@@ -232,7 +233,7 @@ export class WhatIfView implements View {
             el(
               "p",
               { class: "note" },
-              `${layerSpansText(cut.window)}: answer ${visibleToken(cut.base_answer)} becomes ${visibleToken(cut.new_answer)}, ${change(cut.relative_diff)}`,
+              `${layerSpansText(cut.window)}: ${answerChange(cut.base_answer, cut.new_answer)}, ${change(cut.relative_diff)}`,
             ),
             bars(
               options.flatMap(({ label, text }) => [

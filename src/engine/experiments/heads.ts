@@ -1,4 +1,5 @@
 import { HEADS } from "../../protocol/experiments/heads.ts";
+import { cutName } from "../../protocol/experiments/parameters.ts";
 import type { RequestOf } from "../../protocol/experiments/schemas.ts";
 import { edgesBetween } from "./edges.ts";
 import { type ExperimentContext, type ExperimentPlan, layerSpans } from "./plan.ts";
@@ -12,7 +13,7 @@ export function planHeads(request: RequestOf<"heads">, context: ExperimentContex
   const points = centresIn(context, request.layers).flatMap((layer) => {
     const layers = windowLayers("center", layer, window, context.layers);
     return Array.from({ length: context.heads }, (_, head) => ({
-      series: `${from} -/-> ${to}, head ${head + 1}`,
+      series: `${cutName({ from, to })}, head ${head + 1}`,
       layer,
       window: layerSpans(layers),
       branch: { interventions: [{ kind: "knockout" as const, edges, layers, heads: [head] }] },

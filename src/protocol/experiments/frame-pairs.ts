@@ -1,5 +1,5 @@
 import type { ExperimentDescriptor } from "./descriptor.ts";
-import { LAYERS, layerRangeText } from "./parameters.ts";
+import { LAYERS, layerSpansText } from "./parameters.ts";
 
 export const FRAME_PAIRS: ExperimentDescriptor<"frame-pairs"> = {
   kind: "frame-pairs",
@@ -14,6 +14,9 @@ export const FRAME_PAIRS: ExperimentDescriptor<"frame-pairs"> = {
   layout: "frame-by-frame",
   view: "knockout",
   recipe: ({ layers }) => ({ layers }),
-  phrases: ({ layers }) => ["one pair of frames at a time", `layers ${layerRangeText(layers)}`],
-  variant: ({ layers }) => `layers ${layerRangeText(layers)}`,
+  phrases: ({ layers }) => [
+    "one pair of frames at a time",
+    layerSpansText([[layers[0], layers[1] + 1]]),
+  ],
+  variant: ({ layers }) => layerSpansText([[layers[0], layers[1] + 1]]),
 };

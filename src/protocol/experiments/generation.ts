@@ -7,7 +7,7 @@ import {
   cutName,
   keptText,
   LAYERS,
-  layerRangeText,
+  layerSpansText,
   PATHWAY_CUTS,
   parseGroups,
   parseLayerRange,
@@ -66,7 +66,7 @@ function keeping(parameter: Parameter<KeptRanges>): Parameter<Request> {
 function cutPhrase(cut: GenerationCut): string {
   return "pathways" in cut
     ? `${cut.name} (${keptText(cut.pathways)})`
-    : `${cut.name} in layers ${layerRangeText(cut.layers)}`;
+    : `${cut.name} in ${layerSpansText([[cut.layers[0], cut.layers[1] + 1]])}`;
 }
 
 export const GENERATION: ExperimentDescriptor<"generation"> = {

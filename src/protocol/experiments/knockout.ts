@@ -5,7 +5,7 @@ import { CENTRES, layerSpansText, parseChoice, STYLE, STYLE_TITLES, WINDOW } fro
 import type { LayerRange, RecipeOf } from "./schemas.ts";
 
 export const TARGET_TITLES: Readonly<Record<KnockoutTarget, string>> = {
-  "cross-frame": "Earlier frames -/-> later frames",
+  "cross-frame": "Cross-frame: earlier frames -/-> later frames",
   "vql-to-ql": "Video, question and last -/-> question and last",
   "question-and-options-to-last": "Question, true and false options -/-> last",
   "vq-to-true-opt": "Video and question -/-> true option",
@@ -80,7 +80,7 @@ export const KNOCKOUT: ExperimentDescriptor<"knockout"> = {
     centres: centresOf(range, layers),
   }),
   phrases: (recipe) => [
-    `targets ${recipe.targets.join(", ")}`,
+    `targets: ${recipe.targets.map((target) => TARGET_TITLES[target]).join("; ")}`,
     windowPhrase(recipe),
     ...(recipe.centres === undefined ? [] : [`centres: ${layerSpansText(recipe.centres)}`]),
   ],

@@ -1,4 +1,5 @@
 import { InputError } from "../../common/errors.ts";
+import { groupTitle } from "../group-names.ts";
 import { RUN_LIMITS } from "../limits.ts";
 import { WINDOW_STYLES, type WindowStyle } from "../vocabulary.ts";
 import type { Parameter } from "./descriptor.ts";
@@ -34,7 +35,9 @@ export function layerRangeText([first, last]: LayerRange): string {
 /** Half-open 0-based layer ranges for people: "layers 3-9 and 12". */
 export function layerSpansText(spans: readonly (readonly [number, number])[]): string {
   if (spans.length === 0) return "no layers";
-  return `layers ${spans.map(([start, end]) => layerRangeText([start, end - 1])).join(" and ")}`;
+  const [[first = 0, end = 0] = []] = spans;
+  const word = spans.length === 1 && end - first === 1 ? "layer" : "layers";
+  return `${word} ${spans.map(([start, end]) => layerRangeText([start, end - 1])).join(" and ")}`;
 }
 
 /** A whole number within bounds. */
@@ -118,7 +121,8 @@ export function parseGroups(text: string): { from: string; to: string } | undefi
 
 /** What is cut between two token groups, as series name it. */
 export function cutName({ from, to }: { readonly from: string; readonly to: string }): string {
-  return from === to ? `No ${from}` : `${from} -/-> ${to}`;
+  const [key, query] = [groupTitle(from), groupTitle(to)];
+  return from === to ? `No ${key}` : `${key} -/-> ${query}`;
 }
 
 export const CUT_CHOICES = CUTS.map((value) => {

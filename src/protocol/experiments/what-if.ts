@@ -1,10 +1,11 @@
 import { InputError } from "../../common/errors.ts";
+import { groupTitle } from "../group-names.ts";
 import type { ExperimentDescriptor } from "./descriptor.ts";
-import { cutName, GROUPS, LAYERS, layerRangeText, single } from "./parameters.ts";
+import { cutName, GROUPS, LAYERS, layerSpansText, single } from "./parameters.ts";
 import type { RecipeOf } from "./schemas.ts";
 
 function placeText(place: RecipeOf<"what-if">["from"]): string {
-  if (typeof place === "string") return place;
+  if (typeof place === "string") return groupTitle(place);
   return `${place.length} ${place.length === 1 ? "position" : "positions"}`;
 }
 
@@ -51,7 +52,7 @@ export const WHAT_IF: ExperimentDescriptor<"what-if"> = {
   recipe: ({ name, from, to, layers, heads }) => ({ name, from, to, layers, heads }),
   phrases: ({ from, to, layers, heads }) => [
     `${placeText(from)} -/-> ${placeText(to)}`,
-    `layers ${layerRangeText(layers)}`,
+    layerSpansText([[layers[0], layers[1] + 1]]),
     heads === undefined ? "all heads" : headsText(heads),
   ],
   variant: ({ name }) => name,
