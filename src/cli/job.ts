@@ -23,6 +23,16 @@ const GIGABYTE = 1e9;
 /** Flags of the engine process. */
 export const ENGINE_FLAGS: Flags = {
   model: { kind: "text", value: "DIR", help: "model folder; the embedded model without it" },
+  tokenizer: {
+    kind: "text",
+    value: "DIR",
+    help: "folder to take the tokenizer from, where the model's has none",
+  },
+  processor: {
+    kind: "text",
+    value: "DIR",
+    help: "folder to take the processor's files from, where the model's has none",
+  },
   provider: { kind: "text", oneOf: PROVIDERS, help: "execution provider (auto)" },
   precision: {
     kind: "text",
@@ -79,8 +89,14 @@ export function engineSettings(args: ParsedArguments): EngineSettings {
     precision: PRECISIONS.find((known) => known === args.text("precision")),
     threads: args.number("threads") ?? 0,
     memoryBudgetBytes: (args.number("memory-budget") ?? DEFAULT_MEMORY_BUDGET_GB) * GIGABYTE,
+    borrowed: { tokenizer: folderOf(args, "tokenizer"), processor: folderOf(args, "processor") },
     featureFolder: featureFolder(),
   };
+}
+
+function folderOf(args: ParsedArguments, flag: string): string | undefined {
+  const given = args.text(flag);
+  return given === undefined ? undefined : resolve(given);
 }
 
 /** The model folder from flags. */

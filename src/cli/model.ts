@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import type { TokenDescription } from "../engine/engine.ts";
+import { ModelError } from "../common/errors.ts";
+import type { ModelDescription, TokenDescription } from "../engine/engine.ts";
 import { EngineClient } from "../engine/service/client.ts";
 import { UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -14,6 +15,8 @@ export const model: Command = {
   about:
     "Describes a model folder: family, sizes, and what is supported. The embedded one without DIR.",
   flags: {
+    tokenizer: { kind: "text", value: "DIR", help: "folder to take the tokenizer from" },
+    processor: { kind: "text", value: "DIR", help: "folder to take the processor's files from" },
     json: { kind: "flag", help: "print one JSON object" },
   },
   async run(args, terminal) {
@@ -24,11 +27,15 @@ export const model: Command = {
       const found = await client.describe(folder === undefined ? embeddedModel() : resolve(folder));
       if (args.flag("json")) {
         terminal.print(JSON.stringify(found, null, 2));
+        refuseMissing(found);
         return;
       }
       const rows: [string, string][] = [
         ["folder", found.folder],
-        ["family", `${found.family} (model_type ${found.modelType}), supported`],
+        [
+          "family",
+          `${found.family} (model_type ${found.modelType})${found.supported ? ", supported" : ""}`,
+        ],
         [
           "decoder",
           `${found.layers} layers, width ${found.hiddenSize}, MLP ${found.intermediateSize}`,
@@ -47,11 +54,19 @@ export const model: Command = {
       ];
       for (const notice of found.notices) rows.push(["notice", notice]);
       for (const [name, value] of rows) terminal.print(`${name.padEnd(11)} ${value}`);
+      refuseMissing(found);
     } finally {
       await client.dispose();
     }
   },
 };
+
+/** @throws ModelError when a part is missing that every run needs. */
+function refuseMissing({ missing }: ModelDescription): void {
+  if (missing.length === 0) return;
+  const parts = missing.map(({ part, why, help }) => `${part}: ${why}; ${help}`);
+  throw new ModelError(`not supported as it is\n${parts.join("\n")}`);
+}
 
 function pictures(token: TokenDescription): string {
   if (token.kind === "native") return "pictures of any size";

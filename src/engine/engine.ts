@@ -15,7 +15,12 @@ import type { CleanReadRequest } from "./experiments/observe.ts";
 import { planPoints } from "./experiments/plan.ts";
 import { runExperiments } from "./experiments/run.ts";
 import { isNative, type ModelSpec, tokenGrid, tokenSide } from "./families/shared/spec.ts";
-import { readModelFiles } from "./model-files.ts";
+import {
+  type InspectedModel,
+  inspectModel,
+  type MissingPart,
+  readModelFiles,
+} from "./model-files.ts";
 import { modelNotices } from "./notices.ts";
 import {
   type ClipShape,
@@ -58,7 +63,10 @@ export interface ModelDescription {
   readonly visionLayers: number;
   /** What the user should know of how the folder was read; empty as a rule. */
   readonly notices: readonly string[];
-  readonly supported: true;
+  /** Whether everything opens that a run needs: weights, tokenizer, processor, and a prompt. */
+  readonly supported: boolean;
+  /** What does not, why, and what would help. */
+  readonly missing: readonly MissingPart[];
 }
 
 /** What the model makes of a frame: a picture of one size, or of any, cut into tokens. */
@@ -139,11 +147,10 @@ export class Engine {
   /**
    * Describes a model folder.
    *
-   * @throws ModelError when it cannot be used.
+   * @throws ModelError when the model itself cannot be read; what else is missing is described.
    */
   async describe(folder: string): Promise<ModelDescription> {
-    const { spec, images } = await readModelFiles(folder);
-    return describeSpec(folder, spec, describeToken(spec, images));
+    return describeModel(folder, await inspectModel(folder, this.#settings.borrowed));
   }
 
   /**
@@ -322,7 +329,7 @@ export class Engine {
     const stamp = await folderStamp(folder);
     if (this.#model?.folder === folder && this.#stamp === stamp) return this.#model;
     await this.release();
-    const { spec, config, ...files } = await readModelFiles(folder);
+    const { spec, config, ...files } = await readModelFiles(folder, this.#settings.borrowed);
     const open = await OpenModel.open(spec, this.#settings);
     const decides = { config, endTokenIds: spec.endTokenIds };
     this.#model = {
@@ -338,7 +345,10 @@ export class Engine {
   }
 }
 
-function describeSpec(folder: string, spec: ModelSpec, token: TokenDescription): ModelDescription {
+function describeModel(
+  folder: string,
+  { spec, images, missing }: InspectedModel,
+): ModelDescription {
   const { decoder, vision } = spec;
   const tensors = [...spec.tensors.values()];
   return {
@@ -357,17 +367,18 @@ function describeSpec(folder: string, spec: ModelSpec, token: TokenDescription):
     parameters: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     bytes: tensors.reduce((sum, { length }) => sum + length, 0),
     frames: spec.frames,
-    token,
+    token: describeToken(spec, images),
     visionLayers: vision.layers.length,
     notices: spec.notices,
-    supported: true,
+    supported: missing.length === 0,
+    missing,
   };
 }
 
-function describeToken(spec: ModelSpec, images: ImageProcessorSpec): TokenDescription {
+function describeToken(spec: ModelSpec, images: ImageProcessorSpec | undefined): TokenDescription {
   if (isNative(spec)) {
     const { vision } = spec;
-    const changedOnly = usesTokenCompression(spec, images);
+    const changedOnly = images !== undefined && usesTokenCompression(spec, images);
     const pixels = tokenSide(vision);
     return { kind: "native", pixels, frames: vision.patchFrames, changedOnly };
   }

@@ -79,6 +79,11 @@ export interface PreparedRun extends PreparedPrompt {
   readonly remarks: readonly string[];
 }
 
+/** What prompts are made with; its graphs need not be open. */
+export type PromptModel = Pick<LoadedModel, "folder" | "tokenizer" | "chatTemplate"> & {
+  readonly open: { readonly spec: ModelSpec };
+};
+
 /** A prompt before its clip is looked at. */
 export interface RenderedRun {
   readonly rendered: RenderedPrompt;
@@ -102,14 +107,17 @@ export interface ClipShape {
  * @throws InputError when the prompt cannot be used.
  */
 export function preparePrompt(
-  model: LoadedModel,
-  job: AnalysisJob,
+  model: PromptModel,
+  job: Pick<AnalysisJob, "clip" | "prompt">,
   shape = shapeBefore(model, job),
 ): RenderedRun {
   return renderedRun(model, job.prompt, shape, unknownTimes(shape.frames));
 }
 
-function shapeBefore({ open: { spec } }: LoadedModel, job: AnalysisJob): ClipShape {
+function shapeBefore(
+  { open: { spec } }: PromptModel,
+  job: Pick<AnalysisJob, "clip" | "prompt">,
+): ClipShape {
   const side = isNative(spec) ? tokenSide(spec.vision) : spec.vision.imageSize;
   const frames = wantedFrames(job) ?? spec.frames;
   checkWanted(frames);
@@ -133,7 +141,7 @@ export async function clipShape(model: LoadedModel, job: AnalysisJob): Promise<C
 }
 
 /** Frames that the job asks for; undefined: it leaves that to the model. */
-function wantedFrames(job: AnalysisJob): number | undefined {
+function wantedFrames(job: Pick<AnalysisJob, "clip" | "prompt">): number | undefined {
   return job.clip.frames ?? job.prompt.frames;
 }
 
@@ -151,7 +159,7 @@ function frameRule({ images, open }: LoadedModel, job: AnalysisJob): FrameRule |
 }
 
 function renderedRun(
-  model: LoadedModel,
+  model: PromptModel,
   item: PromptItem,
   { frames, picture, kept }: ClipShape,
   times: ClipTimes,
@@ -174,13 +182,7 @@ function renderedRun(
  * @throws ModelError when the checkpoint has no chat template, or one that cannot be used.
  * @throws InputError when the question cannot be laid out.
  */
-export function renderFor(
-  model: Pick<LoadedModel, "folder" | "tokenizer" | "chatTemplate"> & {
-    readonly open: { readonly spec: ModelSpec };
-  },
-  item: PromptItem,
-  times: ClipTimes,
-): RenderedPrompt {
+export function renderFor(model: PromptModel, item: PromptItem, times: ClipTimes): RenderedPrompt {
   const { prompt } = model.open.spec;
   const { tokenizer, chatTemplate } = model;
   const { videoTokenId } = prompt;

@@ -14,6 +14,14 @@ export type PrecisionChoice = (typeof PRECISIONS)[number];
 /** The memory budget where none is set, in GB of 1e9 bytes. */
 export const DEFAULT_MEMORY_BUDGET_GB = 4;
 
+/** Folders of other checkpoints, a sibling's as a rule, that give what a model's own folder lacks. */
+export interface BorrowedFolders {
+  /** Its tokenizer, with the chat template beside it. */
+  readonly tokenizer?: string | undefined;
+  /** How frames are prepared, and a chat template. */
+  readonly processor?: string | undefined;
+}
+
 /** How the engine computes; the same for every job of a process. */
 export interface EngineSettings {
   readonly provider: Provider;
@@ -23,6 +31,8 @@ export interface EngineSettings {
   readonly threads: number;
   /** Upper bound of the process's anonymous memory (mapped weights are not), in bytes. */
   readonly memoryBudgetBytes: number;
+  /** Folders to take from what the model's own lacks. */
+  readonly borrowed?: BorrowedFolders | undefined;
   /** Where video features are kept from run to run; absolute. Absent: in memory only. */
   readonly featureFolder?: string | undefined;
 }

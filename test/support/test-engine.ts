@@ -93,6 +93,7 @@ serveEngine((settings) => ({
       visionLayers: 1,
       notices: [],
       supported: true,
+      missing: [],
     };
   },
   async forecast(job: AnalysisJob) {

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -298,6 +306,20 @@ test("model describes the embedded model", async () => {
     layers: LAYERS,
     supported: true,
   });
+});
+
+test("model names what is missing, and takes it from a sibling", async () => {
+  const whole = join(ROOT, "test", "parity", "fixtures", "h-next-video");
+  const bare = join(folder, "bare");
+  cpSync(whole, bare, { recursive: true });
+  rmSync(join(bare, "preprocessor_config.json"));
+  const missing = await flowprobe("model", bare);
+  assert.equal(missing.code, 3, missing.stderr);
+  assert.match(missing.stderr, /processor: .*preprocessor_config\.json.*--processor DIR/);
+  assert.doesNotMatch(missing.stdout, /supported/);
+  const borrowed = await flowprobe("model", bare, "--processor", whole);
+  assert.equal(borrowed.code, 0, borrowed.stderr);
+  assert.match(borrowed.stdout, /llava_next_video\), supported/);
 });
 
 test("every command has its help", async () => {

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { readModelSpec } from "../../engine/families/registry.ts";
+import { inspectModel } from "../../engine/model-files.ts";
 
 /** Where a listed model comes from. */
 export type ModelOrigin = "embedded" | "cache" | "added";
@@ -62,7 +62,11 @@ export async function describeModel(
 ): Promise<ListedModel> {
   const bytes = await weightBytes(folder);
   try {
-    const spec = await readModelSpec(folder);
+    const { spec, missing } = await inspectModel(folder);
+    if (missing.length > 0) {
+      const why = missing.map((one) => `${one.why} (${one.help})`).join("; ");
+      return { name, folder, origin, bytes, support: { ok: false, family: spec.family, why } };
+    }
     const { layers, heads } = spec.decoder;
     const support = { ok: true, family: spec.family, layers: layers.length, heads } as const;
     return { name, folder, origin, bytes, support };
