@@ -16,6 +16,7 @@ import { exportRun } from "./export.ts";
 import { lens } from "./lens.ts";
 import { model } from "./model.ts";
 import { packageFolder } from "./places.ts";
+import { study } from "./study/study.ts";
 
 const COMMANDS: readonly Command[] = [
   analyze,
@@ -26,6 +27,7 @@ const COMMANDS: readonly Command[] = [
   attention,
   compare,
   dataset,
+  study,
   exportRun,
 ];
 

@@ -174,3 +174,14 @@ function waitingFor(path: string, holder: Holder | undefined): string {
         : `a program on ${holder.host} (process ${holder.pid})`;
   return `${path}: is being written by ${who}; waiting until it is done`;
 }
+
+/** Takes the lock of a run file unless another program holds it now; undefined then. */
+export async function tryLockRun(path: string): Promise<RunLock | undefined> {
+  const held = new AbortController();
+  try {
+    return await lockRun(path, { signal: held.signal, onWait: () => held.abort() });
+  } catch (error) {
+    if (error instanceof CancelledError) return undefined;
+    throw error;
+  }
+}
