@@ -33,8 +33,8 @@ export const FAMILY_CASES = [
   "l-internvl-qwen2",
   "l-internvl-internlm2",
 ] as const;
-/** Qwen2.5-VL, whose rows stand at three positions each. */
-export const QWEN_CASES = ["m-qwen2-5-vl", "m-qwen2-5-vl-nested"] as const;
+/** Qwen2.5-VL and Qwen2-VL, whose rows stand at three positions each. */
+export const QWEN_CASES = ["m-qwen2-5-vl", "m-qwen2-5-vl-nested", "m-qwen2-vl"] as const;
 /** VideoLLaMA3, whose frames have as many tokens as changed. */
 export const VIDEOLLAMA3_CASES = ["n-video-llama-3", "n-videollama3"] as const;
 export type CaseName =

@@ -1,10 +1,11 @@
-"""Qwen2.5-VL: transformers' own class, video processor and M-RoPE positions.
+"""Qwen2.5-VL and Qwen2-VL: transformers' own classes, video processor and M-RoPE positions.
 
 Its cases are made apart from the other families': a video token belongs to two frames, pictures come in any size, and
 rows of the prompt stand at three positions each.
 """
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -37,6 +38,9 @@ CHAT = (
 FAMILIES["qwen2_5_vl"] = Family(
     "Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLProcessor", "Qwen2VLVideoProcessor", "Qwen2VLImageProcessor",
     (*CHATML, "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", VIDEO), VIDEO, VIDEO, CHAT, tower="visual")
+
+FAMILIES["qwen2_vl"] = dataclasses.replace(
+    FAMILIES["qwen2_5_vl"], model="Qwen2VLForConditionalGeneration", processor="Qwen2VLProcessor")
 
 TEXT = {"hidden_size": 48, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 4,
         "num_key_value_heads": 2, "rms_norm_eps": 1e-6, "max_position_embeddings": 1024, "rope_theta": 1000.0,
@@ -72,8 +76,18 @@ QWEN_CASES = {
 }
 
 
+QWEN_CASES["m-qwen2-vl"] = {
+    **QWEN_CASES["m-qwen2-5-vl"], "family": "qwen2_vl", "seed": 5, "answer": 0, "frames": [4, 33, 55],
+    "total_frames": 95, "indices": [0, 23, 47, 71],
+    "vision": {"depth": 2, "embed_dim": 32, "mlp_ratio": 2, "num_heads": 4, "in_chans": 3, "hidden_size": 48,
+               "patch_size": 4, "spatial_merge_size": 2, "spatial_patch_size": 4, "temporal_patch_size": 2},
+    "about": "qwen2_vl as published: flat config, older tensor names; LayerNorms, a plain MLP with quick GELU, no "
+             "windows, time steps that count by one",
+}
+
+
 def qwen_case(name: str) -> dict:
-    return {**BASE, **FAMILY_BASE, **QWEN_CASES[name], "name": name, "family": "qwen2_5_vl"}
+    return {**BASE, **FAMILY_BASE, "family": "qwen2_5_vl", **QWEN_CASES[name], "name": name}
 
 
 def published_name(name: str, style: str) -> str:
@@ -84,7 +98,7 @@ def published_name(name: str, style: str) -> str:
 
 def write(spec: dict, folder: Path) -> torch.nn.Module:
     folder.mkdir(parents=True, exist_ok=True)
-    family = FAMILIES["qwen2_5_vl"]
+    family = FAMILIES[spec["family"]]
     tokenizer = byte_level_tokenizer(family.specials, training_text(spec) + "system Answer with care.")
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     write_json(folder / "tokenizer_config.json", tokenizer_config(spec))
@@ -96,13 +110,13 @@ def write(spec: dict, folder: Path) -> torch.nn.Module:
     ids = {f"{name}_token_id": tokenizer.token_to_id(f"<|{token}|>") for name, token in [
         ("image", "image_pad"), ("video", "video_pad"), ("vision_start", "vision_start"), ("vision_end", "vision_end")]}
     ends = {"eos_token_id": tokenizer.token_to_id("<|im_end|>"), "bos_token_id": tokenizer.token_to_id("<|endoftext|>")}
-    config = {"architectures": [family.model], "model_type": "qwen2_5_vl", **dtype, **ids,
+    config = {"architectures": [family.model], "model_type": spec["family"], **dtype, **ids,
               "tie_word_embeddings": spec["tied"], "vision_config": spec["vision"]}
-    config |= {"text_config": {"model_type": "qwen2_5_vl_text", **text, **ends}} if spec["nested"] else {**text, **ends}
+    config |= {"text_config": {"model_type": f"{spec['family']}_text", **text, **ends}} if spec["nested"] else {**text, **ends}
     write_json(folder / "config.json", config)
 
     cls = getattr(transformers, family.model)
-    blank = cls(CONFIG_MAPPING["qwen2_5_vl"].from_dict(json.loads(json.dumps(config))))
+    blank = cls(CONFIG_MAPPING[spec["family"]].from_dict(json.loads(json.dumps(config))))
     letters = [tokenizer.token_to_id(chr(ord("A") + i)) for i in range(len(spec["options"]))]
     wanted = getattr(torch, spec["dtype"])
     values = random_state(blank, spec["seed"], letters)
@@ -161,9 +175,10 @@ class QwenReference(FamilyReference):
         self.spec = {**whole, "frames": [len(video) // self.per_frame, *whole["frames"][1:]]}
         made = super().prompt(text, video, spec)
         self.spec = whole
+        seconds = {"second_per_grid_ts": self.inputs["second_per_grid_ts"]} if "second_per_grid_ts" in self.inputs else {}
         positions, delta = self.model.model.get_rope_index(
-            self.inputs["input_ids"], self.inputs["mm_token_type_ids"], None, self.inputs["video_grid_thw"],
-            self.inputs["second_per_grid_ts"], self.inputs["attention_mask"])
+            self.inputs["input_ids"], self.inputs["mm_token_type_ids"], video_grid_thw=self.inputs["video_grid_thw"],
+            attention_mask=self.inputs["attention_mask"], **seconds)
         self.positions, self.delta = positions[:, 0], int(delta[0, 0])
         return made
 
@@ -253,7 +268,8 @@ def make_qwen(name: str, folder: Path) -> tuple[QwenReference, dict, dict]:
     facts |= cut_facts | {
         "seen": {"indices": spec["indices"], "fps": spec["fps"], "totalFrames": spec["total_frames"]},
         "grid": [int(n) for n in ref.inputs["video_grid_thw"][0]],
-        "secondsPerStep": float(ref.inputs["second_per_grid_ts"][0]), "answers": answers(ref, prompt)}
-    if not spec["nested"]:
+        "secondsPerStep": float(ref.inputs["second_per_grid_ts"][0]) if "second_per_grid_ts" in ref.inputs else 1,
+        "answers": answers(ref, prompt)}
+    if name == "m-qwen2-5-vl":
         facts |= {"sampled": sampled(ref.processor), "resized": resized()}
     return ref, tensors, facts

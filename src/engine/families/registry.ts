@@ -14,6 +14,7 @@ import {
   readLlavaOnevision,
 } from "./llava-onevision/llava-onevision.ts";
 import { QWEN2_5_VL_MODEL_TYPES, readQwen25Vl } from "./qwen2-5-vl/qwen2-5-vl.ts";
+import { QWEN2_VL_MODEL_TYPES, readQwen2Vl } from "./qwen2-vl/qwen2-vl.ts";
 import { generationEndTokens } from "./shared/end-tokens.ts";
 import type { ModelSpec } from "./shared/spec.ts";
 import { tiedHeadNotice } from "./shared/tied-head.ts";
@@ -29,6 +30,7 @@ const READERS = [
   { modelTypes: SMOLVLM_MODEL_TYPES, read: readSmolVlm },
   { modelTypes: INTERNVL_CHAT_MODEL_TYPES, read: readInternVlChat },
   { modelTypes: QWEN2_5_VL_MODEL_TYPES, read: readQwen25Vl },
+  { modelTypes: QWEN2_VL_MODEL_TYPES, read: readQwen2Vl },
   { modelTypes: VIDEOLLAMA3_MODEL_TYPES, read: readVideoLlama3 },
 ] as const;
 

@@ -16,7 +16,8 @@ export interface PlacedVideo {
  * Positions of a prompt's rows by time, row and column (M-RoPE, Qwen2-VL, arXiv 2409.12191, section
  * 2.1; the scale of time: Qwen2.5-VL, arXiv 2502.13923, section 2.1.2). A text token has the same
  * position on all axes, one more than the token before. Video tokens count from where the text before
- * them ended: rows and columns by one, time by `tokensPerSecond` a second, cut to whole numbers. The
+ * them ended: rows and columns by one, time by `tokensPerSecond` a second, cut to whole numbers, or by one
+ * where there is no such rate. The
  * text after them goes on from the start by the larger of rows and columns, however long the clip.
  *
  * @returns [3][S]
@@ -33,7 +34,8 @@ export function mropePositions(
   const start = video[0] ?? length;
   const cells = grid.rows * grid.columns;
   // The step is a 32-bit float in the reference, and so is each product with it.
-  const step = Math.fround(tokensPerSecond * Math.fround(secondsPerStep));
+  const step =
+    tokensPerSecond === undefined ? 1 : Math.fround(tokensPerSecond * Math.fround(secondsPerStep));
   for (let position = 0; position < length; position++) {
     const token = position - start;
     if (token >= 0 && token < video.length) {

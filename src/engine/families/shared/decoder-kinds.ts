@@ -9,6 +9,7 @@ export const DECODER_KINDS = [
   "qwen3",
   "phi3",
   "internlm2",
+  "qwen2_vl_text",
   "qwen2_5_vl_text",
 ] as const;
 export type DecoderKind = (typeof DECODER_KINDS)[number];
@@ -28,6 +29,19 @@ export interface DecoderDefaults {
   /** Positions that the model was trained for. */
   readonly positions: number;
 }
+
+/** Of Qwen2-VL's and Qwen2.5-VL's decoders. */
+const QWEN_VL: DecoderDefaults = {
+  hidden: 8192,
+  inner: 29_568,
+  vocab: 152_064,
+  eps: 1e-5,
+  kvHeads: 8,
+  heads: 64,
+  layers: 80,
+  theta: 1_000_000,
+  positions: 32_768,
+};
 
 export const DECODER_DEFAULTS: Readonly<Record<DecoderKind, DecoderDefaults>> = {
   llama: { hidden: 4096, inner: 11_008, vocab: 32_000, eps: 1e-6, kvHeads: 0, positions: 2_048 },
@@ -65,17 +79,8 @@ export const DECODER_DEFAULTS: Readonly<Record<DecoderKind, DecoderDefaults>> = 
     kvHeads: 0,
     positions: 2_048,
   },
-  qwen2_5_vl_text: {
-    hidden: 8192,
-    inner: 29_568,
-    vocab: 152_064,
-    eps: 1e-5,
-    kvHeads: 8,
-    heads: 64,
-    layers: 80,
-    theta: 1_000_000,
-    positions: 32_768,
-  },
+  qwen2_vl_text: QWEN_VL,
+  qwen2_5_vl_text: QWEN_VL,
 };
 
 /** Which linear layers of a decoder have a bias. */
@@ -97,6 +102,7 @@ export function readBiases(text: ConfigReader, kind: DecoderKind): Biases {
       return { query: attention, out: attention, mlp: false };
     }
     case "qwen2":
+    case "qwen2_vl_text":
     case "qwen2_5_vl_text":
       return { query: true, out: false, mlp: false };
     case "internlm2": {
@@ -134,6 +140,7 @@ export function readWindows(
       return everywhere(stated());
     case "qwen2":
     case "qwen3":
+    case "qwen2_vl_text":
     case "qwen2_5_vl_text": {
       const used = text.flag("use_sliding_window", false);
       const window = used ? stated(4096) : undefined;
@@ -154,7 +161,7 @@ export function readWindows(
 }
 
 /** `max_window_layers` where it is not stated: the first layer with a window. */
-const WINDOWS_FROM = { qwen2: 28, qwen3: 28, qwen2_5_vl_text: 80 } as const;
+const WINDOWS_FROM = { qwen2: 28, qwen3: 28, qwen2_vl_text: 80, qwen2_5_vl_text: 80 } as const;
 
 function readLayerTypes(text: ConfigReader, layers: number): readonly string[] | undefined {
   if (!text.has("layer_types")) return undefined;

@@ -17,8 +17,8 @@ import type { TensorLookup } from "./tensors.ts";
 /** Positions that Phi-3 was first trained for, where its configuration's own key does not say. */
 const PHI3_TRAINED = 4096;
 
-/** Its rows stand by time, row and column: only a family that says where can use it. */
-const PLACED_KIND = "qwen2_5_vl_text";
+/** Their rows stand by time, row and column: only a family that says where can use them. */
+const PLACED_KINDS: readonly DecoderKind[] = ["qwen2_vl_text", "qwen2_5_vl_text"];
 
 /** How a family names its decoder. */
 export interface DecoderPlace {
@@ -45,12 +45,13 @@ export function readDecoder(
   place: DecoderPlace,
 ): DecoderSpec {
   const text = place.settings ?? config.section("text_config");
-  const placed = place.kind === PLACED_KIND;
+  const placed = PLACED_KINDS.includes(place.kind);
   // Where decoder and model share one level of settings, `model_type` there is the model's.
   const named = text === config ? place.kind : text.text("model_type", place.kind);
   const kind = DECODER_KINDS.find((known) => known === named);
-  if (kind === undefined || (kind === PLACED_KIND) !== placed) {
-    const known = placed ? [PLACED_KIND] : DECODER_KINDS.filter((each) => each !== PLACED_KIND);
+  if (kind === undefined || (placed ? kind !== place.kind : PLACED_KINDS.includes(kind))) {
+    const free = DECODER_KINDS.filter((each) => !PLACED_KINDS.includes(each));
+    const known = placed ? [place.kind] : free;
     throw text.refuse("model_type", `decoders of these kinds are supported: ${known.join(", ")}`);
   }
   const defaults = DECODER_DEFAULTS[kind];

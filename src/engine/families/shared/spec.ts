@@ -234,7 +234,8 @@ export interface DecoderSpec {
  * those of its time, row and column.
  */
 export interface VideoPositions {
-  readonly tokensPerSecond: number;
+  /** Positions of time that a second takes (Qwen2.5-VL); absent: one for each step of the grid. */
+  readonly tokensPerSecond?: number | undefined;
 }
 
 interface CommonSpec {
