@@ -63,7 +63,7 @@ export function nativeLayerGraph(
   const { windowSide } = vision;
   const context =
     layer.windowed && windowSide !== undefined
-      ? windowAttention(g, query, key, value, spec, windowSide)
+      ? windowAttention(g, query, key, value, spec)
       : wholeAttention(g, query, key, value, spec);
   const attended = g.op("Add", [x, unflatten(linear(g, flat(context), layer.out))]);
   const inner = flat(norm(g, attended, layer.norm2, vision.normEps));
@@ -96,18 +96,18 @@ function windowAttention(
   key: Value,
   value: Value,
   { vision }: NativeModelSpec,
-  windowSide: number,
 ): Value {
-  const { heads, hiddenSize, merge } = vision;
+  const { heads, hiddenSize } = vision;
   const headDim = hiddenSize / heads;
-  const size = (windowSide * merge) ** 2;
   const gather = g.input("gather", ["places"], "int64");
   const scatter = g.input("scatter", ["n"], "int64");
-  const bias = g.input("bias", ["windows", 1, 1, size]);
+  const bias = g.input("bias", ["windows", 1, 1, "size"]);
+  const size = g.op("Shape", [bias], { start: 3, end: 4 });
+  const perWindow = g.op("Concat", [g.ints([-1]), size, g.ints([heads, headDim])], { axis: 0 });
   /** [P · windows, heads, ·, ·] */
   const windows = (x: Value, perm: readonly number[]) => {
     const places = g.op("Gather", [x, gather], { axis: 1 });
-    return transpose(g, reshape(g, places, [-1, size, heads, headDim]), perm);
+    return transpose(g, g.op("Reshape", [places, perWindow]), perm);
   };
   const scale = g.floats(Float32Array.of(1 / Math.sqrt(headDim)), []);
   const scaled = windows(g.op("Mul", [query, scale]), [0, 2, 1, 3]);
