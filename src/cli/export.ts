@@ -5,7 +5,7 @@ import { WINDOW_STYLES } from "../protocol/vocabulary.ts";
 import { runToJson } from "../runs/exports.ts";
 import { readRunFile } from "../runs/file.ts";
 import { SAMPLE_MODES } from "../runs/records.ts";
-import { exportReference } from "../runs/reference.ts";
+import { exportReference, REFERENCE_LAYOUTS } from "../runs/reference.ts";
 import { answerByLayerCsv, experimentsCsv } from "../runs/tables.ts";
 import { UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -38,6 +38,15 @@ export const exportRun: Command = {
       oneOf: SAMPLE_MODES,
       help: "samples in the reference layout (correct)",
     },
+    layout: {
+      kind: "text",
+      oneOf: [...REFERENCE_LAYOUTS, "both"],
+      help: "whether the reference's plots find the files, its analysis (in jsons/), or both (both)",
+    },
+    "layer-norm": {
+      kind: "flag",
+      help: "answers by layer with the final norm, in the reference layout (raw, as its scripts)",
+    },
     window: {
       kind: "whole",
       value: "W",
@@ -64,10 +73,13 @@ export const exportRun: Command = {
     const out = args.text("out");
     if (format === "reference") {
       const modelName = args.text("model-name");
+      const layout = args.text("layout") ?? "both";
       const written = await exportReference(runs, resolve(out ?? "."), {
         dataset: args.text("dataset") ?? "tvbench",
         samples: SAMPLE_MODES.find((known) => known === args.text("samples")) ?? "correct",
         overwrite: args.flag("overwrite"),
+        layerNorm: args.flag("layer-norm"),
+        layouts: REFERENCE_LAYOUTS.filter((known) => [known, "both"].includes(layout)),
         window: args.number("window"),
         style: WINDOW_STYLES.find((known) => known === args.text("style")),
         ...(modelName === undefined ? {} : { model: modelName }),

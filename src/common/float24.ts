@@ -2,8 +2,9 @@
 const BYTES = 3;
 
 /**
- * Numbers rounded to the nearest float32 whose lowest byte is zero, ties to even: 17 significant bits,
- * a relative error of at most 2^-17 (7.6e-6) in three quarters of the room.
+ * Numbers rounded to the nearest float32 whose lowest byte is zero, ties to even: 16 significant bits
+ * in three quarters of the room. A number errs by at most 2^-16 of itself; a share of 1, such as an
+ * attention weight, by at most 2^-17 (7.6e-6).
  */
 export function roundToFloat24(values: Float32Array): Float32Array {
   const rounded = new Float32Array(values);

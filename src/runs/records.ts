@@ -1,5 +1,5 @@
-import type { RunEventOf } from "../protocol/events.ts";
-import { answerProbability, type LayerState, type RunStarted, type RunState } from "./state.ts";
+import type { AnswerReading, RunEventOf } from "../protocol/events.ts";
+import { answerProbability, type RunStarted, type RunState } from "./state.ts";
 import { commonSweep, type SweepChoice, sweptTargets } from "./sweeps.ts";
 
 /** Samples that are exported: those the clean run answers rightly, wrongly, or all. */
@@ -11,6 +11,8 @@ export interface RecordOptions extends SweepChoice {
   readonly samples: SampleMode;
   /** One knockout target; absent: all of them. */
   readonly target?: string;
+  /** A run's number in the data set, for runs whose question has none; absent: its place. */
+  readonly numberOf?: (run: RunState) => number;
 }
 
 /** A record as the reference's scripts write and plot it. */
@@ -40,7 +42,7 @@ export function knockoutRecords(
   runs: readonly RunState[],
   options: RecordOptions,
 ): ReferenceRecord[] {
-  const samples = samplesOf(runs);
+  const samples = samplesOf(runs, options);
   const swept = [...new Set(samples.flatMap(({ run }) => sweptTargets(run)))];
   const targets = options.target === undefined ? swept : [options.target];
   return targets.flatMap((target) => targetRecords(samples, target, options));
@@ -90,29 +92,32 @@ function targetRecords(
 }
 
 /**
- * Layer-wise answer probability as the reference's records, from the raw variant (no final norm
- * before the last layer), probabilities in percent.
+ * Layer-wise answer probability as the reference's records, probabilities in percent.
+ *
+ * @param reading `raw`: without the final norm before the last layer, as the reference does unless it
+ *   is told `--layer_norm`.
  */
 export function answerProbabilityRecords(
   runs: readonly RunState[],
-  { samples }: Pick<RecordOptions, "samples">,
+  options: Pick<RecordOptions, "samples" | "numberOf">,
+  reading: "raw" | "normed" = "raw",
 ): ReferenceRecord[] {
-  const read = samplesOf(runs).filter(({ run }) => run.layers.length > 0);
+  const read = samplesOf(runs, options).filter(({ run }) => run.layers.length > 0);
   return latestOfEach(read, (sample) => sample)
-    .filter((sample) => isWanted(sample, samples))
+    .filter((sample) => isWanted(sample, options.samples))
     .flatMap((sample) =>
       sample.run.layers.flatMap((layer, index) =>
-        layer === undefined ? [] : optionRecords(sample, layer, index),
+        layer === undefined ? [] : optionRecords(sample, layer[reading], index),
       ),
     );
 }
 
-function optionRecords(sample: Sample, { raw }: LayerState, layer: number): ReferenceRecord[] {
+function optionRecords(sample: Sample, read: AnswerReading, layer: number): ReferenceRecord[] {
   const { prompt } = sample.started;
   const answerId = sample.answer.answer.id;
   const answerLabel = prompt.options.find(({ tokenId }) => tokenId === answerId)?.label;
   const baseScore = answerProbability(
-    raw,
+    read,
     answerLabel === undefined ? { id: answerId } : { label: answerLabel },
   );
   const truthFirst = prompt.options.toSorted(
@@ -123,12 +128,12 @@ function optionRecords(sample: Sample, { raw }: LayerState, layer: number): Refe
     layer,
     desc: label === sample.truth ? "True option" : "False option",
     base_score: percent(baseScore),
-    probability: percent(answerProbability(raw, { label })),
+    probability: percent(answerProbability(read, { label })),
     class: label,
     ...identity(sample),
     base_answer: bare(sample.answer.answer.token),
-    preds_topk: raw.top.map(({ token }) => token),
-    probs_topk: raw.top.map(({ probability }) => probability * 100),
+    preds_topk: read.top.map(({ token }) => token),
+    probs_topk: read.top.map(({ probability }) => probability * 100),
   }));
 }
 
@@ -141,14 +146,19 @@ function percent(share: number | null): number | null {
 }
 
 /** Runs that can be records: clean answer found, right option known. */
-function samplesOf(runs: readonly RunState[]): Sample[] {
+function samplesOf(
+  runs: readonly RunState[],
+  { numberOf }: Pick<RecordOptions, "numberOf">,
+): Sample[] {
   return runs.flatMap((state, index) => {
     const { run: started, answer } = state;
     if (started === null || answer === null) return [];
     const { answer: truth, id, options } = started.prompt;
     if (truth === undefined || !options.some(({ label }) => label === truth)) return [];
-    const correct = bare(answer.answer.token) === truth;
-    const dataId = id !== undefined && /^\d{1,9}$/.test(id) ? Number(id) : index;
+    // The reference's scripts take an answer for right in either case.
+    const correct = bare(answer.answer.token).toLowerCase() === truth.toLowerCase();
+    const stated = id !== undefined && /^\d{1,9}$/.test(id) ? Number(id) : undefined;
+    const dataId = stated ?? numberOf?.(state) ?? index;
     return [{ run: state, started, answer, truth, correct, dataId }];
   });
 }

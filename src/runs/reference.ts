@@ -8,6 +8,7 @@ import { KNOCKOUT_TARGETS, type KnockoutTarget } from "../protocol/vocabulary.ts
 import {
   answerProbabilityRecords,
   knockoutRecords,
+  type RecordOptions,
   type ReferenceRecord,
   type SampleMode,
 } from "./records.ts";
@@ -60,6 +61,12 @@ const BENCHMARK_TASKS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** Where the reference's programs look for a task's file: its plots, and its analysis. */
+export const REFERENCE_LAYOUTS = ["plots", "analysis"] as const;
+export type ReferenceLayout = (typeof REFERENCE_LAYOUTS)[number];
+
+const FOLDER_OF: Readonly<Record<ReferenceLayout, string>> = { plots: "", analysis: "jsons" };
+
 /** Name of the file for questions that name no task. */
 const NO_TASK = "No Task";
 
@@ -70,14 +77,18 @@ export interface ReferenceExport extends SweepChoice {
   /** Absent: the model's own name in the runs. */
   readonly model?: string;
   readonly samples: SampleMode;
+  /** Reads answers by layer with the final norm, as the reference does with `--layer_norm`. */
+  readonly layerNorm?: boolean;
+  /** Absent: both. */
+  readonly layouts?: readonly ReferenceLayout[];
   /** Replaces files that exist. */
   readonly overwrite?: boolean;
 }
 
 /**
- * Writes runs in the reference's own layout, `<dataset>/<target>/<model>/jsons/<NN>_<Task>.json`, so
- * that its plotting scripts draw them (METHODS.md, "Interchange"). NN is the task's number in the
- * benchmark, or its place among the runs' tasks in the order of their names.
+ * Writes runs as the reference's own results (METHODS.md, "Interchange"): its plots read
+ * `<dataset>/<target>/<model>/<NN>_<Task>.json`, its analysis writes the same under `jsons/`. NN is the
+ * task's number in the benchmark, or its place among the runs' tasks in the order of their names.
  *
  * @param runs one run for each sample.
  * @returns the files written.
@@ -92,12 +103,17 @@ export async function exportReference(
   const states = runs.map(foldRun);
   const model = options.model ?? modelOf(states);
   const tasks = groupByTask(states, options.dataset);
+  const numbers = new Map(states.map((state, index) => [state, index]));
+  const numberOf = (run: RunState) => numbers.get(run) ?? 0;
   const files = (options.targets ?? REFERENCE_TARGETS).flatMap((target) =>
     tasks.flatMap(({ name, runs: members }) => {
-      const records = recordsOf(members, target, options);
+      const records = recordsOf(members, target, { ...options, numberOf });
       if (records.length === 0) return [];
-      const inside = join(folderName(options.dataset), target, folderName(model), "jsons");
-      return [{ path: join(folder, inside, `${name}.json`), records }];
+      const inside = join(folder, folderName(options.dataset), target, folderName(model));
+      return (options.layouts ?? REFERENCE_LAYOUTS).map((layout) => ({
+        path: join(inside, FOLDER_OF[layout], `${name}.json`),
+        records,
+      }));
     }),
   );
   if (files.length === 0) {
@@ -117,11 +133,11 @@ export async function exportReference(
 function recordsOf(
   runs: readonly RunState[],
   target: ReferenceTarget,
-  { samples, window, style }: ReferenceExport,
+  { layerNorm, ...options }: ReferenceExport & Pick<RecordOptions, "numberOf">,
 ): ReferenceRecord[] {
   return target === ANSWER_PROBABILITY
-    ? answerProbabilityRecords(runs, { samples })
-    : knockoutRecords(runs, { samples, target, window, style });
+    ? answerProbabilityRecords(runs, options, layerNorm === true ? "normed" : "raw")
+    : knockoutRecords(runs, { ...options, target });
 }
 
 async function write(path: string, records: readonly ReferenceRecord[]): Promise<void> {
@@ -148,7 +164,7 @@ function groupByTask(
   runs: readonly RunState[],
   dataset: string,
 ): { name: string; runs: RunState[] }[] {
-  const known = BENCHMARK_TASKS[dataset.toLowerCase()] ?? [];
+  const known = tasksOf(dataset);
   const groups = new Map<string, RunState[]>();
   for (const state of runs) {
     const own = state.run?.prompt.task?.trim() || NO_TASK;
@@ -162,6 +178,12 @@ function groupByTask(
     const number = known.length === 0 ? place : listed >= 0 ? listed : next++;
     return { name: `${String(number).padStart(2, "0")}_${folderName(task)}`, runs: members };
   });
+}
+
+/** The tasks of a benchmark, also of a part of it or another form: "tvbench-fail". */
+function tasksOf(dataset: string): readonly string[] {
+  const name = dataset.toLowerCase();
+  return Object.entries(BENCHMARK_TASKS).find(([known]) => name.startsWith(known))?.[1] ?? [];
 }
 
 /** A name that stays one level of the folder tree, whatever it is made of. */

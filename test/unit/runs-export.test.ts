@@ -178,25 +178,105 @@ test("answer probabilities are the raw ones, in percent, the true option first",
   assert.deepEqual(records[3]?.probability, 25);
 });
 
-test("runs are laid out as dataset/target/model/jsons/NN_Task.json, tasks as TVBench numbers them", async () => {
+/** What the reference's plots do to find a task's records (its `gather_results`). */
+function gathered(
+  root: string,
+  dataset: string,
+  model: string,
+  task: string,
+  target: string,
+  wanted: readonly string[],
+  correctOnly = true,
+): Record<string, unknown>[] {
+  const text = readFileSync(join(root, dataset, target, model, `${task}.json`), "utf8");
+  const records = JSON.parse(text) as Record<string, unknown>[];
+  const key = target === ANSWER_PROBABILITY ? "desc" : "block_desc";
+  const lower = (value: unknown) => String(value).toLowerCase();
+  return records.filter(
+    (record) =>
+      (!correctOnly || lower(record.gt) === lower(record.base_answer)) &&
+      wanted.includes(String(record[key])),
+  );
+}
+
+test("the reference's plots and its analysis find their files", async () => {
   const runs = [
     sample({ path: "a", task: "moving direction" }),
     sample({ path: "b", task: "Action Antonym" }),
     sample({ path: "c", task: "home made" }),
   ];
   const target = join(folder, "tv");
-  const options = { dataset: "tvbench", model: "llava-next-7b-video-ft", samples: "all" } as const;
+  const model = "llava-next-7b-video-ft";
+  const options = { dataset: "tvbench", model, samples: "all" } as const;
   const paths = await exportReference(runs, target, options);
   const names = ["00_Action Antonym", "05_Moving Direction", "10_home made"];
   const expected = ["vql-to-ql", ANSWER_PROBABILITY].flatMap((kind) =>
-    names.map((name) => join("tvbench", kind, "llava-next-7b-video-ft", "jsons", `${name}.json`)),
+    names.flatMap((name) => [
+      join("tvbench", kind, model, `${name}.json`),
+      join("tvbench", kind, model, "jsons", `${name}.json`),
+    ]),
   );
   assert.deepEqual(paths.map((path) => relative(target, path)).sort(), expected.sort());
-  const [records]: unknown[] = paths.map((path) => JSON.parse(readFileSync(path, "utf8")));
-  assert.deepEqual(records, knockoutRecords(runs.slice(1, 2).map(foldRun), { samples: "all" }));
+  const series = ["Video -/-> Question", "Last -/-> Last"];
+  const found = gathered(target, "tvbench", model, "05_Moving Direction", "vql-to-ql", series);
+  assert.equal(found.length, 2 * LAYERS);
+  for (const { layer, relative_diff, data_id } of found) {
+    assert.ok(Number.isInteger(layer) && typeof relative_diff === "number");
+    assert.equal(data_id, 0);
+  }
+  const other = gathered(target, "tvbench", model, "10_home made", "vql-to-ql", series);
+  assert.equal(other[0]?.data_id, 2, "counted over all tasks");
+  const classes = ["True option", "False option"];
+  const task = "00_Action Antonym";
+  const answers = gathered(target, "tvbench", model, task, ANSWER_PROBABILITY, classes);
+  assert.equal(answers.length, 2 * LAYERS);
+  assert.ok(answers.every(({ probability }) => typeof probability === "number"));
 
   await assert.rejects(exportReference(runs, target, options), /exists already/);
   await exportReference(runs, target, { ...options, overwrite: true });
+});
+
+test("tasks of any form of TVBench have its numbers", async () => {
+  const wrong = sample({ path: "a", task: "Moving Direction", correct: false });
+  const root = join(folder, "fail");
+  const options = { dataset: "tvbench-fail", samples: "wrong", layouts: ["plots"] } as const;
+  const [path] = await exportReference([wrong], root, { ...options, targets: ["vql-to-ql"] });
+  const inside = join("tvbench-fail", "vql-to-ql", "flowprobe-embedded");
+  assert.equal(relative(root, path ?? ""), join(inside, "05_Moving Direction.json"));
+  const task = "05_Moving Direction";
+  const model = "flowprobe-embedded";
+  const read = (correctOnly: boolean) =>
+    gathered(root, "tvbench-fail", model, task, "vql-to-ql", ["Last -/-> Last"], correctOnly);
+  assert.deepEqual([read(true).length, read(false).length], [0, LAYERS]);
+});
+
+test("answers by layer are raw, or have the final norm on request", async () => {
+  const run = sample({ path: "a", task: "Action Antonym" });
+  const read = async (layerNorm: boolean) => {
+    const root = join(folder, `norm-${layerNorm}`);
+    const options = { dataset: "tvbench", model: "m", samples: "all", layerNorm } as const;
+    await exportReference([run], root, { ...options, layouts: ["plots"] });
+    const wanted = ["True option"];
+    const task = "00_Action Antonym";
+    return gathered(root, "tvbench", "m", task, ANSWER_PROBABILITY, wanted).map((r) =>
+      Number(r.probability),
+    );
+  };
+  assert.deepEqual(await read(false), [0, 12.5, 25]);
+  const normed = await read(true);
+  [20, 30, 40].forEach((value, layer) => {
+    assert.ok(Math.abs((normed[layer] ?? 0) - value) < 1e-9);
+  });
+});
+
+test("an answer in the other case is right, as the reference takes it", () => {
+  const events = sample({ path: "a" }).map((event): RunEvent => {
+    if (event.type !== "answer") return event;
+    return { ...event, answer: { ...event.answer, token: "b" }, correct: false };
+  });
+  const records = knockoutRecords([foldRun(events)], { samples: "correct" });
+  assert.equal(records.length, 2 * LAYERS);
+  assert.ok(records.every(({ acc_base }) => acc_base === 100));
 });
 
 test("without a known benchmark the tasks are numbered by name", async () => {
@@ -205,6 +285,7 @@ test("without a known benchmark the tasks are numbered by name", async () => {
     dataset: "../mine",
     targets: ["vql-to-ql"],
     samples: "all",
+    layouts: ["analysis"],
   });
   const inside = join(folder, "own", "-mine", "vql-to-ql", "flowprobe-embedded", "jsons");
   assert.deepEqual(paths, [join(inside, "00_a first.json"), join(inside, "01_up-down.json")]);
