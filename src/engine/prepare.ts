@@ -170,9 +170,23 @@ function renderedRun(
   const cells = kept ?? tokenCells(spec, extents);
   const grid = { ...extents, cells, trailing: trailingTokens(spec) };
   const tokens = tokenizePrompt(rendered, model.tokenizer, grid);
+  refuseStrangeTokens(model, tokens);
   const { groups, length } = tokens;
   const { layers, heads } = spec.decoder;
   return { rendered, tokens, context: { groups, length, layers: layers.length, heads } };
+}
+
+/** @throws ModelError when the tokenizer gives a token that the model has no embedding of. */
+function refuseStrangeTokens({ folder, open: { spec } }: PromptModel, { ids }: PromptTokens): void {
+  const { vocabSize } = spec.decoder;
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] ?? 0;
+    if (id < vocabSize) continue;
+    throw new ModelError(
+      `${folder}: the tokenizer gives the token ${id}, but the model has ${vocabSize} (vocab_size): ` +
+        "the tokenizer is another model's; take the one that the model was trained with",
+    );
+  }
 }
 
 /**

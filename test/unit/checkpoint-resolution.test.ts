@@ -237,3 +237,22 @@ test("windows follow each class's own rule", async () => {
   text({ max_window_layers: 1, use_sliding_window: false });
   assert.deepEqual(await windowsOf(), [undefined, undefined, undefined]);
 });
+
+test("rotations by kind of layer are refused", async () => {
+  text({ rope_scaling: undefined, rope_parameters: { full_attention: { rope_theta: 10_000 } } });
+  await rejects(readModelSpec(folder), "rope_parameters.full_attention");
+});
+
+test("LLaVA's original layout is named", async () => {
+  editConfig(folder, ({ vision_config: _, ...config }) => ({
+    ...config,
+    mm_vision_tower: "openai/clip-vit-large-patch14-336",
+  }));
+  await rejects(readModelSpec(folder), "mm_vision_tower", "LLaVA's own code", "-hf");
+});
+
+test("a projector said to have biases must have them", async () => {
+  copyOf(join(FIXTURES, "g-llama3-full"));
+  editConfig(folder, (config) => ({ ...config, multimodal_projector_bias: true }));
+  await rejects(readModelSpec(folder), "linear_1.bias");
+});

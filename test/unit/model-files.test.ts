@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { inspectModel, readModelFiles } from "../../src/engine/model-files.ts";
+import { editConfig } from "../support/checkpoint-edits.ts";
 
 const WHOLE = join(import.meta.dirname, "..", "parity", "fixtures", "h-next-video");
 const root = mkdtempSync(join(tmpdir(), "flowprobe-files-"));
@@ -58,4 +59,18 @@ test("a sibling's files stand in for what is missing", async () => {
   assert.equal(found.chatTemplate, own.chatTemplate);
   assert.deepEqual(found.images, own.images);
   assert.equal(found.spec.root, folder);
+});
+
+test("a tokenizer of another model is told by its tokens", async () => {
+  const other = join(WHOLE, "..", "m-qwen2-vl");
+  const { missing } = await inspectModel(folder, { tokenizer: other });
+  assert.deepEqual(
+    missing.map(({ part }) => part),
+    ["prompt"],
+  );
+});
+
+test("a video token that the tokenizer has not is told", async () => {
+  editConfig(folder, (config) => ({ ...config, video_token_index: 3_000 }));
+  assert.deepEqual(await partsOf(), ["prompt"]);
 });

@@ -19,7 +19,7 @@ import { generationEndTokens } from "./shared/end-tokens.ts";
 import type { ModelSpec } from "./shared/spec.ts";
 import { tiedHeadNotice } from "./shared/tied-head.ts";
 import { readSmolVlm, SMOLVLM_MODEL_TYPES } from "./smolvlm/smolvlm.ts";
-import { refuseQuantized, unsupportedFamily } from "./unsupported.ts";
+import { refuseOriginalLlava, refuseQuantized, unsupportedFamily } from "./unsupported.ts";
 import { readVideoLlama3, VIDEOLLAMA3_MODEL_TYPES } from "./videollama3/videollama3.ts";
 
 const READERS = [
@@ -64,6 +64,7 @@ export function chooseReader(
   config: ConfigReader,
 ): (folder: string, weights: Weights) => ModelSpec {
   refuseQuantized(config);
+  refuseOriginalLlava(config);
   const modelType = config.text("model_type");
   const reader = READERS.find(({ modelTypes }) => modelTypes.includes(modelType));
   if (reader === undefined) throw unsupportedFamily(config, MODEL_TYPES);

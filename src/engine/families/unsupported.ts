@@ -53,6 +53,19 @@ export function refuseQuantized(config: ConfigReader): void {
 }
 
 /**
+ * @throws ModelError when the configuration is in the layout of LLaVA's own code, whose tower is named
+ *   and not described, and whose `model_type` may be that of transformers' class.
+ */
+export function refuseOriginalLlava(config: ConfigReader): void {
+  if (!config.has("mm_vision_tower") || config.has("vision_config")) return;
+  throw config.refuse(
+    "mm_vision_tower",
+    "this is the layout of LLaVA's own code; use the checkpoint as converted for transformers " +
+      "(its name ends in -hf as a rule), or convert it (transformers' convert_llava_weights_to_hf)",
+  );
+}
+
+/**
  * The refusal of a family without a reader: what it is, that code which comes with a checkpoint is
  * never run, the supported families, and a checkpoint of one that is close to it.
  *

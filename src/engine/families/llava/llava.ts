@@ -81,10 +81,11 @@ export function readProjector(
   output: number,
 ): ProjectorSpec {
   const name = lookup.prefix(PROJECTOR_PREFIXES, "linear_1.weight");
+  const biased = config.flag("multimodal_projector_bias", true);
   return {
-    first: lookup.linear(`${name}linear_1`, output, input),
+    first: lookup.linear(`${name}linear_1`, output, input, biased),
     activation: readActivation(config, "projector_hidden_act", "gelu"),
-    second: lookup.linear(`${name}linear_2`, output, output),
+    second: lookup.linear(`${name}linear_2`, output, output, biased),
   };
 }
 

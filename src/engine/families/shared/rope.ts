@@ -35,6 +35,11 @@ export function readRope(text: ConfigReader, headDim: number, defaults: RopeDefa
   const theta = scaling.has("rope_theta")
     ? scaling.within("rope_theta", 1, MOST_THETA)
     : text.within("rope_theta", 1, MOST_THETA, usual);
+  for (const nested of ["full_attention", "sliding_attention"]) {
+    if (scaling.has(nested)) {
+      throw scaling.refuse(nested, "one rotation for all layers is supported");
+    }
+  }
   for (const section of [scaling, text]) {
     if (section.within("partial_rotary_factor", 0, 1, 1) !== 1) {
       throw section.refuse(

@@ -157,13 +157,13 @@ export function clipLayer(
 ): VisionLayerWeights {
   return {
     norm1: lookup.layerNorm(`${prefix}layer_norm1`, width),
-    query: lookup.linear(`${prefix}self_attn.q_proj`, width, width),
-    key: lookup.linear(`${prefix}self_attn.k_proj`, width, width),
-    value: lookup.linear(`${prefix}self_attn.v_proj`, width, width),
-    out: lookup.linear(`${prefix}self_attn.out_proj`, width, width),
+    query: lookup.linear(`${prefix}self_attn.q_proj`, width, width, true),
+    key: lookup.linear(`${prefix}self_attn.k_proj`, width, width, true),
+    value: lookup.linear(`${prefix}self_attn.v_proj`, width, width, true),
+    out: lookup.linear(`${prefix}self_attn.out_proj`, width, width, true),
     norm2: lookup.layerNorm(`${prefix}layer_norm2`, width),
-    up: lookup.linear(`${prefix}mlp.fc1`, inner, width),
-    down: lookup.linear(`${prefix}mlp.fc2`, width, inner),
+    up: lookup.linear(`${prefix}mlp.fc1`, inner, width, true),
+    down: lookup.linear(`${prefix}mlp.fc2`, width, inner, true),
   };
 }
 
@@ -257,10 +257,10 @@ function internLayer(
     value: heads("v_proj"),
     queryNorm: headNorm("q_norm"),
     keyNorm: headNorm("k_norm"),
-    out: lookup.linear(`${prefix}attention.projection_layer`, width, width),
+    out: lookup.linear(`${prefix}attention.projection_layer`, width, width, true),
     norm2: norm(lookup, `${prefix}layernorm_after`, width),
-    up: lookup.linear(`${prefix}mlp.fc1`, inner, width),
-    down: lookup.linear(`${prefix}mlp.fc2`, width, inner),
+    up: lookup.linear(`${prefix}mlp.fc1`, inner, width, true),
+    down: lookup.linear(`${prefix}mlp.fc2`, width, inner, true),
     scale1: lookup.tensor(`${prefix}lambda_1`, [width]),
     scale2: lookup.tensor(`${prefix}lambda_2`, [width]),
   };
