@@ -2,6 +2,7 @@ import type { PromptTokens } from "../prompts/groups.ts";
 import type { VideoWording } from "../prompts/prompt-spec.ts";
 import type { ClipTimes } from "../prompts/video-text.ts";
 import type { ClipSource } from "../protocol/requests.ts";
+import { spreadPart, takesNumbers } from "../video/even-indices.ts";
 import { partOfClip } from "../video/frame-indices.ts";
 import type { VideoInfo } from "../video/types.ts";
 import type { Positions } from "./families/shared/rope.ts";
@@ -34,12 +35,15 @@ export function timesOf(
   const stamped = wording.kind === "stamped" ? wording.clock : undefined;
   const fps = info.fps ?? (stamped === undefined ? ASSUMED_FPS : STAMPED_FPS[stamped]);
   const durationSeconds = info.frameCount / fps;
-  if (stamped !== "span" || info.fps === null) {
+  const folder = info.container === "folder";
+  if (stamped !== "span" || info.fps === null || takesNumbers(startSeconds, endSeconds, folder)) {
     return { frameSeconds: frames.map(({ index }) => index / fps), durationSeconds };
   }
-  const [first, last] = partOfClip(info.frameCount, fps, startSeconds, endSeconds);
-  const step = (last - first + 1) / fps / Math.max(1, last - first);
-  const frameSeconds = frames.map(({ index }) => first / fps + (index - first) * step);
+  const [first, last] = spreadPart(info.frameCount, fps, startSeconds, endSeconds, folder);
+  const from = startSeconds ?? 0;
+  const duration = Math.min(durationSeconds, (endSeconds ?? Number.POSITIVE_INFINITY) - from);
+  const step = duration / Math.max(1, last - first);
+  const frameSeconds = frames.map(({ index }) => from + (index - first) * step);
   return { frameSeconds, durationSeconds };
 }
 

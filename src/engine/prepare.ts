@@ -135,8 +135,8 @@ export async function clipShape(model: LoadedModel, job: AnalysisJob): Promise<C
   const info = await probeVideo(path, undefined, fps);
   const rule = frameRule(model, job);
   const frames =
-    rule?.(info.frameCount, info.fps, startSeconds, endSeconds).length ??
-    shapeBefore(model, job).frames;
+    rule?.(info.frameCount, info.fps, startSeconds, endSeconds, info.container === "folder")
+      .length ?? shapeBefore(model, job).frames;
   return { frames, picture: preparedSize(info, model.images, frames) };
 }
 
@@ -151,7 +151,7 @@ function frameRule({ images, open }: LoadedModel, job: AnalysisJob): FrameRule |
   if (sampling === undefined) return undefined;
   if (sampling === "spread") {
     const count = wantedFrames(job) ?? open.spec.frames;
-    return (total, fps, start, end) => spreadIndices(total, fps, count, start, end);
+    return (total, fps, start, end, folder) => spreadIndices(total, fps, count, start, end, folder);
   }
   const says = sampling.frames !== undefined || sampling.perSecond !== undefined;
   const wanted = wantedFrames(job) ?? (says ? undefined : open.spec.frames);

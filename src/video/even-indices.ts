@@ -48,6 +48,7 @@ export function evenIndices(
  *
  * @param total frames in the clip
  * @param fps frames per second, needed only with `start` or `end`
+ * @param folder whether it is a folder of images: see `spreadPart`
  * @throws InputError when the numbers do not describe a part of the clip
  */
 export function spreadIndices(
@@ -56,15 +57,68 @@ export function spreadIndices(
   wanted: number,
   start?: number,
   end?: number,
+  folder = false,
 ): number[] {
   checkWanted(wanted);
   if (total < 1) throw new InputError("the clip has no frames");
-  const [first, last] = partOfClip(total, fps, start, end);
+  const [first, last] = spreadPart(total, fps, start, end, folder);
   const count = Math.min(wanted, last - first + 1);
   const distance = (last - first) / (count - 1);
   return Array.from({ length: count }, (_, i) =>
     i > 0 && i === count - 1 ? last : first + (i === 0 ? 0 : Math.trunc(i * distance)),
   );
+}
+
+/** Times are compared in the file's own units, which are finer than this share of a frame. */
+const SAME_TIME = 1e-6;
+
+/** Whether VideoLLaMA3's run takes a part by frame numbers, as it does of folders and short parts. */
+export function takesNumbers(
+  start: number | undefined,
+  end: number | undefined,
+  folder: boolean,
+): boolean {
+  return folder || (start !== undefined && end !== undefined && end - start < 1);
+}
+
+/**
+ * First and last frame of a part, from 0, as the paper's run of VideoLLaMA3 takes it (its
+ * `load_video`). Of a video file those that ffmpeg gives for `-ss start -t duration` behind its input:
+ * from the first that is shown at `start` or later, and as many as are shown in that time, less one
+ * where the first comes half a frame's time or more after `start` (output frames are numbered by their
+ * rounded times, and the numbers are cut at the end). Of folders of images, and of parts shorter than a
+ * second, the frame before `int(seconds * fps)` on both ends.
+ *
+ * @throws InputError when the seconds do not describe a part of the clip
+ */
+export function spreadPart(
+  total: number,
+  fps: number | null,
+  start: number | undefined,
+  end: number | undefined,
+  folder: boolean,
+): [number, number] {
+  const whole = partOfClip(total, fps, start, end);
+  if (fps === null || (start === undefined && end === undefined)) return whole;
+  const place = (seconds: number) => Math.trunc(seconds * fps) - 1;
+  let [first, last] = [0, total - 1];
+  if (takesNumbers(start, end, folder)) {
+    if (start !== undefined) first = Math.max(place(start), 0);
+    if (end !== undefined) last = Math.min(place(end), last);
+  } else {
+    const from = start ?? 0;
+    first = Math.ceil(from * fps - SAME_TIME);
+    if (end !== undefined) {
+      const late = first - from * fps >= 0.5 - SAME_TIME ? 1 : 0;
+      last = Math.min(first + Math.ceil((end - from) * fps - SAME_TIME) - 1 - late, last);
+    }
+  }
+  if (first > last) {
+    throw new InputError(
+      `no frame of the clip lies in the part from ${start ?? 0} to ${end ?? "its end"} s`,
+    );
+  }
+  return [first, last];
 }
 
 function countOf(

@@ -41,7 +41,7 @@ export async function sampleFolder<T>(
   const indices =
     rule === undefined
       ? frameIndices(files.length, fps ?? null, wanted, start, end, 1)
-      : rule(files.length, fps ?? null, start, end);
+      : rule(files.length, fps ?? null, start, end, true);
   const pace = pacer(signal);
   const keepOne = keep(indices.length);
   const kept = new Map<number, T>();

@@ -60,7 +60,7 @@ export async function sampleEach<T>(
       indices =
         rule === undefined
           ? frameIndices(count, fps, wanted, start, end)
-          : rule(count, fps, start, end);
+          : rule(count, fps, start, end, false);
       keepOne = keep(indices.length);
       times.clear();
       return indices;

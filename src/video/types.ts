@@ -61,10 +61,14 @@ export interface SampleOptions {
   readonly rule?: FrameRule | undefined;
 }
 
-/** Numbers of the chosen frames, of so many, in the part from `start` to `end` (seconds). */
+/**
+ * Numbers of the chosen frames, of so many, in the part from `start` to `end` (seconds) of a video file,
+ * or of a folder of images.
+ */
 export type FrameRule = (
   total: number,
   fps: number | null,
   start: number | undefined,
   end: number | undefined,
+  folder: boolean,
 ) => number[];

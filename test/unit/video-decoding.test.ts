@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { clipFrames } from "../../src/video/clip-frames.ts";
 import { frameIndices } from "../../src/video/frame-indices.ts";
 import { type Orientation, upright } from "../../src/video/orientation.ts";
-import { probeVideo, sampleFrames } from "../../src/video/sample-frames.ts";
+import { probeVideo, sampleEach, sampleFrames } from "../../src/video/sample-frames.ts";
 import type { RgbFrame } from "../../src/video/types.ts";
 import { VideoFile } from "../../src/video/video-file.ts";
 import { assertPicture, type Measured } from "../support/measured.ts";
@@ -106,6 +106,19 @@ async function read(path: string, wanted: readonly number[], inOrder = false) {
     file.close();
   }
 }
+
+test("each chosen frame is handed over once, as it is decoded", async () => {
+  const path = join(FOLDER, "h264.mp4");
+  const whole = await sampleFrames(path, { frames: 40 });
+  const seen: number[] = [];
+  const kept = await sampleEach(path, { frames: 40 }, (count) => (frame) => {
+    if (count > 0) seen.push(frame.index);
+    return frame.data.reduce((sum, value) => sum + value, 0);
+  });
+  assert.deepEqual(seen, [...new Set(whole.frames.map(({ index }) => index))]);
+  const sums = whole.frames.map(({ data }) => data.reduce((sum, value) => sum + value, 0));
+  assert.deepEqual(kept.frames, sums);
+});
 
 test("a part of the clip is sampled inside its bounds, and a short part repeats frames", async () => {
   const path = join(FOLDER, "h264.mp4");

@@ -131,8 +131,31 @@ test("frames from the first to the last, as NumPy spaces them; of a short clip e
   assert.deepEqual(spreadIndices(3, null, 8), [0, 1, 2]);
   assert.deepEqual(spreadIndices(1, null, 8), [0]);
   assert.deepEqual(spreadIndices(9, null, 1), [0]);
-  assert.deepEqual(spreadIndices(100, 10, 3, 2, 4), [20, 30, 40]);
   assert.throws(() => spreadIndices(9, null, 0), /whole number from 1/);
+});
+
+test("frames of a part are those that ffmpeg cuts out for the reference", () => {
+  // Last frames as ffmpeg 5.1 gave them (-ss start -t duration behind the input), of 200 at 25 a second.
+  const cuts: [start: number, seconds: number, first: number, last: number][] = [
+    [1, 1, 25, 49],
+    [1.03, 1, 26, 50],
+    [1.02, 1, 26, 49],
+    [1.01, 1.5, 26, 62],
+    [2.5, 1.01, 63, 87],
+    [2.5, 1.03, 63, 87],
+    [2.29, 1.51, 58, 94],
+    [0.1, 1.49, 3, 39],
+    [2.65, 2.69, 67, 133],
+  ];
+  for (const [start, seconds, first, last] of cuts) {
+    assert.deepEqual(spreadIndices(200, 25, 2, start, start + seconds), [first, last]);
+  }
+  assert.deepEqual(spreadIndices(100, 10, 3, 2, 4), [20, 29, 39]);
+  // Parts of less than a second, and folders: int(seconds * rate) - 1, by hand.
+  assert.deepEqual(spreadIndices(100, 10, 2, 2.05, 2.95), [19, 28]);
+  assert.deepEqual(spreadIndices(100, 10, 2, 2, 4, true), [19, 39]);
+  assert.deepEqual(spreadIndices(100, 10, 2, 0, 0.5), [0, 4]);
+  assert.throws(() => spreadIndices(100, 10, 2, 0, 0.05), /no frame of the clip lies in the part/);
 });
 
 test("times go by frame numbers, or from the start to the end of the part looked at", () => {
@@ -161,7 +184,11 @@ test("times go by frame numbers, or from the start to the end of the part looked
     ).frameSeconds.map((value) => Math.round(value * 1e6) / 1e6);
   assert.deepEqual(seconds("frame", [0, 50, 99]), [0, 5, 9.9]);
   assert.deepEqual(seconds("span", [0, 99]), [0, 10]);
-  assert.deepEqual(seconds("span", [20, 40], 10, { startSeconds: 2, endSeconds: 4 }), [2, 4.1]);
+  assert.deepEqual(seconds("span", [20, 39], 10, { startSeconds: 2, endSeconds: 4 }), [2, 4]);
+  assert.deepEqual(
+    seconds("span", [19, 28], 10, { startSeconds: 2.05, endSeconds: 2.95 }),
+    [1.9, 2.8],
+  );
   assert.deepEqual(seconds("frame", [0, 6], null), [0, 6]);
   assert.deepEqual(seconds("span", [0, 6], null), [0, 2]);
 });
