@@ -37,7 +37,10 @@ export function compareToClean(
   };
 }
 
-/** 100 · (now - base) / base; null where the base is zero in fp32. */
+/** The smallest fp32 number with all its digits. */
+const LEAST_NORMAL = 2 ** -126;
+
+/** 100 · (now - base) / base; null where the base is so small that fp32 has no digits for it. */
 function relativeDifference(base: number, now: number): number | null {
-  return base > 0 ? (100 * (now - base)) / base : null;
+  return base >= LEAST_NORMAL ? (100 * (now - base)) / base : null;
 }
