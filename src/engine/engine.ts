@@ -8,6 +8,7 @@ import { prepareDecoder } from "../video/decoder-module.ts";
 import type { ImageProcessorSpec } from "../video/image-processor.ts";
 import { encodePicture } from "../video/pictures.ts";
 import { folderStamp, modelIdentity } from "./checkpoint/identity.ts";
+import type { CleanStore } from "./clean-cache/store.ts";
 import { requireClipFits } from "./clip-memory.ts";
 import { forecastRun } from "./experiments/forecast.ts";
 import { type PlannedRun, planAll } from "./experiments/list.ts";
@@ -15,6 +16,7 @@ import type { CleanReadRequest } from "./experiments/observe.ts";
 import { planPoints } from "./experiments/plan.ts";
 import { runExperiments } from "./experiments/run.ts";
 import { isNative, type ModelSpec, tokenGrid, tokenSide } from "./families/shared/spec.ts";
+import { cleanStore, keptRun } from "./kept-runs.ts";
 import {
   type InspectedModel,
   inspectModel,
@@ -133,6 +135,7 @@ export class Engine {
   /** State of the model's folder when it was opened. */
   #stamp = "";
   readonly #cache: VisionCache;
+  readonly #cleanStore: CleanStore | undefined;
   /** The run made last; its frames are encoded when they are first needed. */
   #input: ReadInput | undefined;
   #prepared: PreparedRun | undefined;
@@ -142,6 +145,7 @@ export class Engine {
     const { featureFolder } = settings;
     const store = featureFolder === undefined ? undefined : new FeatureStore(featureFolder);
     this.#cache = new VisionCache(CLIPS_KEPT, store);
+    this.#cleanStore = cleanStore(settings);
   }
 
   /**
@@ -161,8 +165,7 @@ export class Engine {
    * @throws ModelError, InputError, CancelledError; what was found has been told by then.
    */
   async run(job: AnalysisJob, sink: EventSink, signal: AbortSignal): Promise<void> {
-    this.#input = undefined;
-    this.#prepared = undefined;
+    this.#forget();
     sink({ type: "progress", phase: "open", done: 0, total: 1 });
     // Compiles beside, while the model is opened.
     prepareDecoder();
@@ -278,8 +281,7 @@ export class Engine {
   async release(): Promise<void> {
     const model = this.#model;
     this.#model = undefined;
-    this.#input = undefined;
-    this.#prepared = undefined;
+    this.#forget();
     await model?.open.release();
   }
 
@@ -321,8 +323,18 @@ export class Engine {
     sink: EventSink,
     signal: AbortSignal,
   ): Promise<PreparedRun> {
-    this.#prepared ??= await encodeInput(model, input, this.#cache, sink, signal);
+    if (this.#prepared !== undefined) return this.#prepared;
+    const encoded = await encodeInput(model, input, this.#cache, sink, signal);
+    const clean = this.#cleanStore && (await keptRun(this.#cleanStore, model, encoded));
+    this.#prepared = { ...encoded, clean };
     return this.#prepared;
+  }
+
+  /** Lets go of the run made last. */
+  #forget(): void {
+    this.#prepared?.clean?.close();
+    this.#input = undefined;
+    this.#prepared = undefined;
   }
 
   async #load(folder: string): Promise<LoadedModel> {

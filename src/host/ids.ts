@@ -82,6 +82,7 @@ export const SETTINGS = {
   threads: "engine.threads",
   memoryBudget: "engine.memoryBudget",
   keepFeatures: "engine.keepFeatures",
+  cleanRunsSize: "engine.cleanRunsSize",
   window: "knockout.window",
   runsFolder: "runs.folder",
 } as const;

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import {
+  DEFAULT_CLEAN_RUNS_GB,
   DEFAULT_MEMORY_BUDGET_GB,
   type EngineSettings,
   PRECISIONS,
@@ -45,6 +46,7 @@ export function readSettings(scope?: vscode.Uri): Settings {
       precision: PRECISIONS.find((name) => name === text("precision")) ?? "auto",
       threads: Math.floor(number("threads", 0, 0)),
       memoryBudgetBytes: number("memoryBudget", DEFAULT_MEMORY_BUDGET_GB, 0.25) * BYTES_PER_GB,
+      cleanRunBytes: number("cleanRunsSize", DEFAULT_CLEAN_RUNS_GB, 0) * BYTES_PER_GB,
     },
     keepFeatures: values.get<unknown>(SETTINGS.keepFeatures) !== false,
     window: Math.floor(number("window", 9, 1)),

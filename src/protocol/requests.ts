@@ -14,6 +14,9 @@ export type PrecisionChoice = (typeof PRECISIONS)[number];
 /** The memory budget where none is set, in GB of 1e9 bytes. */
 export const DEFAULT_MEMORY_BUDGET_GB = 4;
 
+/** Room for clean runs in VS Code, where the setting says nothing, in GB of 1e9 bytes. */
+export const DEFAULT_CLEAN_RUNS_GB = 8;
+
 /** Folders of other checkpoints, a sibling's as a rule, that give what a model's own folder lacks. */
 export interface BorrowedFolders {
   /** Its tokenizer, with the chat template beside it. */
@@ -35,6 +38,11 @@ export interface EngineSettings {
   readonly borrowed?: BorrowedFolders | undefined;
   /** Where video features are kept from run to run; absolute. Absent: in memory only. */
   readonly featureFolder?: string | undefined;
+  /**
+   * Room for clean runs beside the features, in bytes: what later experiments on a prompt start from.
+   * Absent or 0: every pass computes its clean run. A 7B model's, over 1,250 positions, takes 2 GB.
+   */
+  readonly cleanRunBytes?: number | undefined;
 }
 
 /** A clip and how its frames are sampled. */

@@ -16,6 +16,7 @@ const ENGINE = [
   "src/engine/graph",
   "src/engine/runtime",
   "src/engine/vision-cache",
+  "src/engine/clean-cache",
   "src/engine/trace",
   "src/engine/experiments",
   "src/engine",

@@ -3,6 +3,7 @@ import { generate } from "../trace/generate.ts";
 import type { Intervention } from "../trace/interventions.ts";
 import { forecastPasses, promptCacheBytes } from "../trace/memory.ts";
 import { type PlannedBranch, planBranches } from "../trace/plan.ts";
+import { type CleanSource, passWithKept } from "./clean-pass.ts";
 import { crossFrameEdges, edgesBetween } from "./edges.ts";
 import { reportForecast } from "./forecast.ts";
 import { pathwayCuts } from "./pathway-space.ts";
@@ -44,7 +45,13 @@ async function runGeneration(
   const started = performance.now();
   const { decoder } = model.spec;
   const budgetBytes = settings.memoryBudgetBytes;
-  const { memory, multiplyAdds } = forecastPasses(decoder, prompt.length, planned, budgetBytes);
+  const { memory, multiplyAdds } = forecastPasses(
+    decoder,
+    prompt.length,
+    planned,
+    budgetBytes,
+    prompt.clean?.record !== undefined,
+  );
   const bytes = memory.forecastBytes + promptCacheBytes(decoder, prompt.length, planned);
   await reportForecast(model, { multiplyAdds, bytes, budgetBytes }, sink);
   const { maxTokens, cuts } = request;
@@ -57,31 +64,34 @@ async function runGeneration(
   });
   const series = seriesNames(request.cuts);
   const answers = new Map<number | undefined, number[]>();
-  await generate(
-    model,
-    prompt.embeddings,
-    planned,
-    {
-      positions: prompt.positions,
-      maxTokens: request.maxTokens,
-      endTokenIds: model.spec.endTokenIds,
-      maxRows: memory.maxRows,
-      progress: (done, total) => sink({ type: "progress", phase: "generation", done, total }),
-    },
-    ({ branch, step, id: token, probability }) => {
-      const ids = [...(answers.get(branch) ?? []), token];
-      answers.set(branch, ids);
-      sink({
-        type: "generation.token",
-        experiment: id,
-        series: branch === undefined ? CLEAN_SERIES : (series[branch] ?? String(branch)),
-        step,
-        token: { id: token, token: prompt.tokenText(token), probability },
-        text: decode(ids),
-      });
-    },
-    settings.signal,
-  );
+  const decoding = (source: CleanSource) =>
+    generate(
+      model,
+      prompt.embeddings,
+      planned,
+      {
+        ...source,
+        positions: prompt.positions,
+        maxTokens: request.maxTokens,
+        endTokenIds: model.spec.endTokenIds,
+        maxRows: memory.maxRows,
+        progress: (done, total) => sink({ type: "progress", phase: "generation", done, total }),
+      },
+      ({ branch, step, id: token, probability }) => {
+        const ids = [...(answers.get(branch) ?? []), token];
+        answers.set(branch, ids);
+        sink({
+          type: "generation.token",
+          experiment: id,
+          series: branch === undefined ? CLEAN_SERIES : (series[branch] ?? String(branch)),
+          step,
+          token: { id: token, token: prompt.tokenText(token), probability },
+          text: decode(ids),
+        });
+      },
+      settings.signal,
+    );
+  await passWithKept(prompt.clean, true, sink, decoding);
   sink({
     type: "experiment.finished",
     experiment: id,

@@ -1,5 +1,6 @@
 import type { EventSink, RunOption } from "../../protocol/events.ts";
 import type { Observations } from "../../protocol/experiments/schemas.ts";
+import type { KeptRun } from "../clean-cache/kept-run.ts";
 import type { Positions } from "../families/shared/rope.ts";
 import type { DecoderSpec } from "../families/shared/spec.ts";
 import type { OpenModel } from "../runtime/model.ts";
@@ -8,6 +9,8 @@ import { runPass } from "../trace/pass.ts";
 import type { LayerState } from "../trace/pass-request.ts";
 import type { PlannedBranch } from "../trace/plan.ts";
 import { type Unembedded, unembed } from "../trace/unembed.ts";
+import { type CleanSource, passWithKept } from "./clean-pass.ts";
+import { ExperimentBook } from "./experiment-book.ts";
 import { compareToClean, type LastReading } from "./figures.ts";
 import { forecastRun, reportForecast } from "./forecast.ts";
 import {
@@ -26,6 +29,8 @@ export interface PreparedPrompt extends ReadPrompt {
   readonly embeddings: Float32Array;
   /** Where the rows stand for the decoder's rotation; absent: 0 … S-1. */
   readonly positions?: Positions | undefined;
+  /** Its clean run, kept or to be kept; absent: every pass computes it. */
+  readonly clean?: KeptRun | undefined;
   /** Token of the right answer; absent when unknown, or open-ended. */
   readonly truthId: number | undefined;
   /** What reading a branch's layers means for this prompt. */
@@ -93,34 +98,6 @@ interface Queued {
   readonly planned: PlannedBranch;
 }
 
-/** Which experiments have begun and ended, told as events. */
-class ExperimentBook {
-  readonly #sink: EventSink;
-  readonly #started = performance.now();
-  /** Points that are still to come, by experiment. */
-  readonly #left: Map<string, number>;
-
-  /** Tells that all of them begin. */
-  constructor(experiments: readonly PlannedExperiment[], sink: EventSink) {
-    this.#sink = sink;
-    this.#left = new Map(experiments.map(({ id, plan }) => [id, plan.points.length]));
-    for (const { id, plan } of experiments) {
-      for (const message of plan.notices) sink({ type: "notice", level: "warning", message });
-      const branches = plan.points.length;
-      sink({ type: "experiment.started", experiment: id, ...plan.recorded, branches });
-    }
-  }
-
-  /** One point of an experiment was told; after its last one, the experiment's end is. */
-  completed(experiment: string): void {
-    const left = (this.#left.get(experiment) ?? 0) - 1;
-    this.#left.set(experiment, left);
-    if (left > 0) return;
-    const seconds = (performance.now() - this.#started) / 1000;
-    this.#sink({ type: "experiment.finished", experiment, seconds });
-  }
-}
-
 class Runner {
   readonly #model: OpenModel;
   readonly #prompt: PreparedPrompt;
@@ -173,7 +150,8 @@ class Runner {
     const { decoder } = this.#model.spec;
     const { memoryBudgetBytes: budgetBytes } = this.#settings;
     const planned = queue.map((queued) => queued.planned);
-    const passes = forecastPasses(decoder, this.#prompt.length, planned, budgetBytes);
+    const kept = this.#startsFromKept();
+    const passes = forecastPasses(decoder, this.#prompt.length, planned, budgetBytes, kept);
     const lensRows = this.#observed ? undefined : (this.#observer?.lens?.positions.length ?? 0);
     const { cleanFirst, multiplyAdds } = forecastRun(decoder, passes, lensRows);
     const bytes = passes.memory.forecastBytes;
@@ -201,42 +179,53 @@ class Runner {
     phase: "decoder" | "experiment",
     maxRows = this.#prompt.length,
   ): Promise<void> {
+    const usable = this.#startsFromKept();
     const observer = this.#observed ? undefined : this.#observer;
     this.#observed = true;
     const { decoder } = this.#model.spec;
     const planned = members.map((member) => member.planned);
-    const tell = this.#progress(phase, passWork(decoder, this.#prompt.length, planned));
+    const { length, clean } = this.#prompt;
+    const tell = this.#progress(phase, passWork(decoder, length, planned, usable ? 0 : length));
     tell(0, 0);
     const watched = new Map<number, LayerReadRequest>();
     members.forEach(({ point }, b) => {
       if (point.observe !== undefined) watched.set(b, this.#prompt.observer(point.observe));
     });
-    await runPass(
-      this.#model,
-      this.#prompt.embeddings,
-      planned,
-      {
-        positions: this.#prompt.positions,
-        mass: observer?.mass?.request,
-        weightRows: observer?.attentionRows,
-        watched: new Map(
-          [...watched].flatMap(([b, { attentionRows }]) =>
-            attentionRows === undefined ? [] : [[b, attentionRows] as const],
+    const pass = (source: CleanSource) =>
+      runPass(
+        this.#model,
+        this.#prompt.embeddings,
+        planned,
+        {
+          ...source,
+          positions: this.#prompt.positions,
+          mass: observer?.mass?.request,
+          weightRows: observer?.attentionRows,
+          watched: new Map(
+            [...watched].flatMap(([b, { attentionRows }]) =>
+              attentionRows === undefined ? [] : [[b, attentionRows] as const],
+            ),
           ),
-        ),
-        maxRows,
-        progress: tell,
-      },
-      async (state) => {
-        if (observer !== undefined) await this.#tellClean(observer, state);
-        for (const [b, asked] of watched) await this.#tellBranch(members, b, asked, state);
-        if (state.layer === this.#model.layers.length - 1) {
-          const clean = await this.#readAnswer(state, observer !== undefined);
-          await this.#readBranches(state, members, clean);
-        }
-      },
-      this.#settings.signal,
-    );
+          maxRows,
+          progress: tell,
+        },
+        async (state) => {
+          if (observer !== undefined) await this.#tellClean(observer, state);
+          for (const [b, asked] of watched) await this.#tellBranch(members, b, asked, state);
+          if (state.layer === this.#model.layers.length - 1) {
+            const answer = await this.#readAnswer(state, observer !== undefined);
+            await this.#readBranches(state, members, answer);
+          }
+        },
+        this.#settings.signal,
+      );
+    await passWithKept(clean, usable, this.#sink, pass);
+  }
+
+  /** Whether what the next pass is asked can be had from a clean run that was kept. */
+  #startsFromKept(): boolean {
+    const mass = this.#observed ? undefined : this.#observer?.mass;
+    return this.#prompt.clean?.record !== undefined && mass === undefined;
   }
 
   async #tellClean(observer: CleanReadRequest, state: LayerState): Promise<void> {
@@ -370,7 +359,7 @@ class Runner {
       this.#sink({
         type: "progress",
         phase,
-        done: done / all,
+        done: all > 0 ? done / all : 1,
         total: 1,
         ...(done > 0 ? { secondsLeft: (elapsed * (all - done)) / done } : {}),
       });

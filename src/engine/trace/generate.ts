@@ -4,7 +4,7 @@ import type { OpenModel } from "../runtime/model.ts";
 import { floats, floatsOf } from "../runtime/session.ts";
 import { BLOCKED, buildBias, NO_KEY } from "./bias.ts";
 import { runPass } from "./pass.ts";
-import type { Keys } from "./pass-request.ts";
+import type { Keys, PassRequest } from "./pass-request.ts";
 import type { ActiveBlocks, PlannedBranch, PositionSet } from "./plan.ts";
 import { complement, gatherRows } from "./rows.ts";
 import { unembed } from "./unembed.ts";
@@ -19,7 +19,7 @@ export interface GeneratedToken {
 }
 
 /** How far and how decoding goes. */
-export interface GenerateRequest {
+export interface GenerateRequest extends Pick<PassRequest, "kept" | "keep"> {
   /** Where the prompt's rows stand for the decoder's rotation; absent: 0 … S-1. */
   readonly positions?: Positions | undefined;
   readonly maxTokens: number;
@@ -61,6 +61,8 @@ export async function generate(
     embeddings,
     branches,
     {
+      kept: request.kept,
+      keep: request.keep,
       positions: request.positions,
       maxRows: request.maxRows,
       keepKeys: (...keys) => cache.keep(...keys),

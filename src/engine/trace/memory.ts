@@ -102,11 +102,14 @@ function widenedBytes(decoder: DecoderSpec, budgetBytes: number): number {
 /**
  * Work of a pass in multiply-adds, by layer: rows through its matrices and its attention, those of
  * branches that are alike so far counted once. What progress and time forecasts are measured in.
+ *
+ * @param cleanRows of the clean run: none where it was kept.
  */
 export function passWork(
   decoder: DecoderSpec,
   length: number,
   planned: readonly PlannedBranch[],
+  cleanRows = length,
 ): number[] {
   const query = decoder.heads * decoder.headDim;
   const key = decoder.kvHeads * decoder.headDim;
@@ -119,7 +122,7 @@ export function passWork(
     const rows = planned.reduce(
       (sum, branch, b) =>
         sum + (alike[layer]?.[b] === b ? layerOf(branch, layer).computed.positions.length : 0),
-      length,
+      cleanRows,
     );
     return rows * perRow;
   });
@@ -157,16 +160,22 @@ export interface PassForecast {
   readonly clean: number;
 }
 
-/** Plans memory and counts work for branches over a prompt of `length` positions. */
+/**
+ * Plans memory and counts work for branches over a prompt of `length` positions.
+ *
+ * @param cleanKept whether the clean run was kept by an earlier pass.
+ */
 export function forecastPasses(
   decoder: DecoderSpec,
   length: number,
   planned: readonly PlannedBranch[],
   budgetBytes: number,
+  cleanKept = false,
 ): PassForecast {
   const memory = planMemory(decoder, length, planned, budgetBytes);
-  const work = passWork(decoder, length, planned);
-  const clean = total(passWork(decoder, length, []));
+  const cleanRows = cleanKept ? 0 : length;
+  const work = passWork(decoder, length, planned, cleanRows);
+  const clean = total(passWork(decoder, length, [], cleanRows));
   const multiplyAdds = total(work) + (memory.groups.length - 1) * clean;
   return { memory, work, multiplyAdds, clean };
 }

@@ -1,3 +1,5 @@
+import type { CleanRecord } from "../clean-cache/record.ts";
+import type { CleanWriter } from "../clean-cache/writer.ts";
 import type { Positions } from "../families/shared/rope.ts";
 import type { AttentionLimits, MassRequest, Projected } from "./attend.ts";
 
@@ -30,6 +32,10 @@ export interface PassRequest {
   readonly limits?: AttentionLimits | undefined;
   /** Told after each part of a layer: the share of its rows that are done, up to 1. */
   readonly progress?: ((layer: number, share: number) => void) | undefined;
+  /** The clean run as an earlier pass kept it: read instead of computed. Not with `mass`. */
+  readonly kept?: CleanRecord | undefined;
+  /** Takes the clean run as it is computed. Not with `kept`. */
+  readonly keep?: CleanWriter | undefined;
   /**
    * Given the keys and values [rows, kv_heads · dim] of each layer: of the clean run's S rows, and of
    * a branch's dirty rows before the layer. The arrays are valid only during the call.

@@ -4,29 +4,21 @@ import type { OpenModel } from "../runtime/model.ts";
 import { allFinite, notFinite } from "../runtime/not-finite.ts";
 import { floats } from "../runtime/session.ts";
 import { type BranchRows, LayerAttention, type Projected } from "./attend.ts";
-import type { Patch } from "./interventions.ts";
+import { applyPatches, Branches } from "./branches.ts";
+import { CleanRows } from "./clean-rows.ts";
 import type { LayerObserver, LayerState, PassRequest } from "./pass-request.ts";
-import { alikeUntil, type BranchLayer, layerOf, type PlannedBranch } from "./plan.ts";
+import { layerOf, type PlannedBranch } from "./plan.ts";
 import { gatherBranchRows, gatherRows } from "./rows.ts";
 import { Scratch } from "./scratch.ts";
-
-/** Rows of one branch between layers. */
-interface BranchState {
-  readonly plan: PlannedBranch;
-  /**
-   * Memory for the most rows it will ever have. Taken before the first layer: long-lived blocks that
-   * are taken between layers split the room that those layers' large, short-lived ones come back to.
-   */
-  readonly own: Float32Array;
-  /** Residual rows of its dirty positions: [dirty, d]; in the memory of a branch that is alike so far. */
-  rows: Float32Array;
-}
 
 /**
  * One pass over the layers: the clean run and every branch, of which only the dirty rows are
  * computed, and those of branches that are alike so far only once. At each layer all rows share one
  * reading of its weights; branches read the clean run's keys and values and bring their own only for
  * rows that differ. Equal, to rounding, to a masked full forward per branch.
+ *
+ * Where the clean run was kept, its rows, keys and values are read instead of computed: layers at
+ * which no branch has rows of its own and nothing is asked are not touched.
  *
  * @param embeddings [S, d], the merged prompt.
  */
@@ -43,6 +35,7 @@ export async function runPass(
     await observe(await pass.step(layer));
     throwIfCancelled(signal);
   }
+  await pass.end();
 }
 
 class Pass {
@@ -56,12 +49,10 @@ class Pass {
   readonly #attention: LayerAttention;
   readonly #scratch = new Scratch();
   readonly #rope: { cos: Float32Array; sin: Float32Array };
-  readonly #branches: BranchState[];
-  /** For each layer and branch, the branch that is computed for it. */
-  readonly #leaders: readonly Int32Array[];
-  /** At the layer under way, for each branch that is computed: those it stands for, itself first. */
-  #alike: ReadonlyMap<number, readonly number[]> = new Map();
+  readonly #branches: Branches;
+  /** The clean rows before the layer under way. */
   #hidden: Float32Array;
+  readonly #kept: CleanRows | undefined;
 
   constructor(
     model: OpenModel,
@@ -81,23 +72,24 @@ class Pass {
     this.#attention = new LayerAttention(model, this.#length, request.limits);
     this.#rope = promptTables(decoder.rope, this.#length, request.positions);
     this.#hidden = embeddings;
-    this.#leaders = alikeUntil(branches);
-    this.#branches = branches.map((plan) => {
-      const dirty = plan.layers[0]?.before.positions ?? new Int32Array();
-      const own = new Float32Array(mostRows(plan) * this.#width);
-      const rows = own.subarray(0, dirty.length * this.#width);
-      gatherRows(embeddings, dirty, this.#width, rows, 0);
-      applyPatches(rows, dirty, plan.inputPatches, this.#width);
-      return { plan, own, rows };
-    });
+    this.#kept = request.kept && new CleanRows(request.kept, decoder);
+    this.#branches = new Branches(branches, embeddings, this.#width);
     this.#reserve(decoder.headDim);
   }
 
   /** Takes the clean rows and every branch through one layer. */
   async step(layer: number): Promise<LayerState> {
-    this.#part(layer);
-    this.#alike = byLeader(this.#leaders[layer] ?? new Int32Array());
+    this.#branches.enter(layer);
     this.#attention.enterLayer(layer);
+    return this.#kept === undefined ? this.#compute(layer) : this.#stepFromKept(layer, this.#kept);
+  }
+
+  /** Keeps what comes after the last layer. */
+  async end(): Promise<void> {
+    await this.#request.keep?.last(this.#hidden);
+  }
+
+  async #compute(layer: number): Promise<LayerState> {
     const chunks = this.#chunks(layer);
     let clean: Projected | undefined;
     let mass: Float32Array | undefined;
@@ -111,26 +103,14 @@ class Pass {
       clean ??= projected.clean;
       if (clean === undefined) throw new Error("the first chunk holds the clean rows");
       const { context, parts } = this.#contexts(layer, chunk, projected.own, withClean);
-      if (withClean) this.#request.keepKeys?.(layer, "clean", clean);
-      for (const [i, b] of chunk.entries()) {
-        const own = projected.own[i];
-        if (own === undefined) continue;
-        for (const same of this.#alike.get(b) ?? []) this.#request.keepKeys?.(layer, same, own);
-      }
       if (withClean) {
+        this.#request.keepKeys?.(layer, "clean", clean);
+        await this.#request.keep?.layer(layer, this.#hidden, clean);
         mass = await this.#attention.clean(clean, this.#request.mass, context);
         const { weightRows } = this.#request;
         if (weightRows !== undefined) weights = await this.#chosenWeights(clean, weightRows);
       }
-      await this.#attention.branches(clean, parts);
-      for (const [i, b] of chunk.entries()) {
-        const part = parts[i];
-        for (const same of this.#alike.get(b) ?? []) {
-          const rows = this.#request.watched?.get(same);
-          if (part === undefined || rows === undefined) continue;
-          branchWeights.set(same, await this.#chosenWeights(clean, rows, part));
-        }
-      }
+      await this.#attend(layer, chunk, clean, parts, branchWeights);
       const done = await this.#finish(layer, chunk, parts, context);
       if (withClean) {
         next = this.#scratch.take(`hidden ${layer % 2}`, this.#length * this.#width);
@@ -143,14 +123,84 @@ class Pass {
     return this.#state(layer, mass, weights, branchWeights);
   }
 
+  /** A layer of the branches alone, over keys and values that were kept. */
+  async #stepFromKept(layer: number, kept: CleanRows): Promise<LayerState> {
+    const { weightRows, keepKeys, progress } = this.#request;
+    const chunks = this.#chunks(layer).filter((chunk) => chunk.length > 0);
+    const branchWeights = new Map<number, Float32Array>();
+    let weights: Float32Array | undefined;
+    if (chunks.length > 0 || weightRows !== undefined || keepKeys !== undefined) {
+      this.#hidden = kept.hidden(layer);
+      const clean = await kept.projected(
+        layer,
+        this.#cleanQueries(layer, chunks.flat()),
+        this.#rope,
+        this.#sessions(layer).projection,
+      );
+      keepKeys?.(layer, "clean", clean);
+      if (weightRows !== undefined) weights = await this.#chosenWeights(clean, weightRows);
+      for (const [index, chunk] of chunks.entries()) {
+        throwIfCancelled(this.#signal);
+        const { own } = await this.#project(layer, chunk, false);
+        const { context, parts } = this.#contexts(layer, chunk, own, false);
+        await this.#attend(layer, chunk, clean, parts, branchWeights);
+        await this.#finish(layer, chunk, parts, context);
+        progress?.(layer, (index + 1) / chunks.length);
+      }
+    }
+    if (chunks.length === 0) progress?.(layer, 1);
+    return this.#state(layer, undefined, weights, branchWeights);
+  }
+
+  /** Positions of clean rows whose queries attend: of rows that become dirty here, or are asked for. */
+  #cleanQueries(layer: number, branches: readonly number[]): Int32Array {
+    const { weightRows, watched } = this.#request;
+    const found = new Set(weightRows);
+    for (const b of branches) {
+      const { before, computed } = layerOf(this.#branches.at(b).plan, layer);
+      const dirty = new Set(before.positions);
+      for (const position of computed.positions) if (!dirty.has(position)) found.add(position);
+      for (const same of this.#branches.alike(b)) {
+        for (const row of watched?.get(same) ?? []) if (!dirty.has(row)) found.add(row);
+      }
+    }
+    return Int32Array.from(found).sort();
+  }
+
+  /** Attention of a chunk's branches, and the weights of those that are watched. */
+  async #attend(
+    layer: number,
+    chunk: readonly number[],
+    clean: Projected,
+    parts: readonly BranchRows[],
+    branchWeights: Map<number, Float32Array>,
+  ): Promise<void> {
+    for (const [i, b] of chunk.entries()) {
+      const own = parts[i]?.own;
+      if (own === undefined) continue;
+      for (const same of this.#branches.alike(b)) this.#request.keepKeys?.(layer, same, own);
+    }
+    await this.#attention.branches(clean, parts);
+    for (const [i, b] of chunk.entries()) {
+      const part = parts[i];
+      for (const same of this.#branches.alike(b)) {
+        const rows = this.#request.watched?.get(same);
+        if (part === undefined || rows === undefined) continue;
+        branchWeights.set(same, await this.#chosenWeights(clean, rows, part));
+      }
+    }
+  }
+
+  /** Clean rows that go through each layer: none where they were kept. */
+  get #cleanRows(): number {
+    return this.#kept === undefined ? this.#length : 0;
+  }
+
   /** Takes the working memory of the largest chunk, before any layer runs. */
   #reserve(headDim: number): void {
-    const rows = this.#leaders.map((_, layer) =>
-      Math.max(...this.#chunks(layer).map((chunk, i) => this.#rowsOf(layer, chunk, i === 0))),
-    );
-    const most = Math.max(this.#length, ...rows);
+    const most = this.#branches.mostRows(this.#request.maxRows, this.#cleanRows);
     for (const name of ["x", "y"]) this.#scratch.take(name, most * this.#width);
-    for (const parity of [0, 1]) {
+    for (const parity of this.#kept === undefined ? [0, 1] : []) {
       this.#scratch.take(`hidden ${parity}`, this.#length * this.#width);
     }
     for (const name of ["cos", "sin"]) this.#scratch.take(name, most * headDim);
@@ -161,40 +211,9 @@ class Pass {
     }
   }
 
-  /** Rows of a chunk that go through a layer's matrices. */
-  #rowsOf(layer: number, chunk: readonly number[], withClean: boolean): number {
-    return chunk.reduce(
-      (sum, b) => sum + layerRows(layerOf(this.#branch(b).plan, layer)),
-      withClean ? this.#length : 0,
-    );
-  }
-
-  /** Gives branches that part ways at a layer rows of their own. */
-  #part(layer: number): void {
-    for (const [b, state] of this.#branches.entries()) {
-      if (this.#leaders[layer]?.[b] !== b || state.rows.buffer === state.own.buffer) continue;
-      const own = state.own.subarray(0, state.rows.length);
-      own.set(state.rows);
-      state.rows = own;
-    }
-  }
-
-  /** Branches to compute together; the first chunk goes with the clean rows. */
+  /** Branches to compute together; the first chunk goes with the clean rows, where they are computed. */
   #chunks(layer: number): number[][] {
-    const chunks: number[][] = [[]];
-    let rows = this.#length;
-    this.#branches.forEach(({ plan }, b) => {
-      const here = layerOf(plan, layer);
-      if (here.computed.positions.length === 0 || this.#leaders[layer]?.[b] !== b) return;
-      const count = layerRows(here);
-      if (rows + count > this.#request.maxRows && rows > 0) {
-        chunks.push([]);
-        rows = 0;
-      }
-      chunks.at(-1)?.push(b);
-      rows += count;
-    });
-    return chunks;
+    return this.#branches.chunks(layer, this.#request.maxRows, this.#cleanRows);
   }
 
   async #project(
@@ -202,7 +221,7 @@ class Pass {
     chunk: readonly number[],
     withClean: boolean,
   ): Promise<{ clean: Projected | undefined; own: Projected[] }> {
-    const states = chunk.map((b) => this.#branch(b));
+    const states = chunk.map((b) => this.#branches.at(b));
     const counts = states.map(({ rows }) => rows.length / this.#width);
     const head = withClean ? this.#length : 0;
     const total = head + counts.reduce((sum, count) => sum + count, 0);
@@ -264,7 +283,7 @@ class Pass {
     projected: readonly Projected[],
     withClean: boolean,
   ): { context: Float32Array; parts: BranchRows[] } {
-    const plans = chunk.map((b) => layerOf(this.#branch(b).plan, layer));
+    const plans = chunk.map((b) => layerOf(this.#branches.at(b).plan, layer));
     const head = withClean ? this.#length : 0;
     const total = plans.reduce((sum, { computed }) => sum + computed.positions.length, head);
     const context = this.#scratch.take("context", total * this.#qWidth);
@@ -313,7 +332,7 @@ class Pass {
     for (const [i, b] of chunk.entries()) {
       const part = parts[i];
       if (part === undefined) continue;
-      const { rows } = this.#branch(b);
+      const { rows } = this.#branches.at(b);
       const { before, computed } = part;
       gatherBranchRows(this.#hidden, rows, before.positions, computed.positions, width, x, at);
       at += counts[i] ?? 0;
@@ -327,13 +346,13 @@ class Pass {
     at = head;
     for (const [i, b] of chunk.entries()) {
       const count = counts[i] ?? 0;
-      const state = this.#branch(b);
+      const state = this.#branches.at(b);
       const here = layerOf(state.plan, layer);
       const rows = y.subarray(at * width, (at + count) * width);
       state.rows = state.own.subarray(0, rows.length);
       state.rows.set(rows);
       applyPatches(state.rows, here.computed.positions, here.patches, width);
-      for (const same of this.#alike.get(b) ?? []) this.#branch(same).rows = state.rows;
+      this.#branches.share(b);
       at += count;
     }
     return y;
@@ -358,79 +377,34 @@ class Pass {
     weights: Float32Array | undefined,
     branchWeights: ReadonlyMap<number, Float32Array>,
   ): LayerState {
-    const hidden = this.#hidden;
+    const kept = this.#kept;
+    const computed = this.#hidden;
     const width = this.#width;
+    const hiddenAfter = () => (kept === undefined ? computed : kept.hidden(layer + 1));
     return {
       layer,
-      hidden,
+      get hidden() {
+        return hiddenAfter();
+      },
       mass,
       weights,
       branchRow: (b, position) => {
-        const { plan, rows } = this.#branch(b);
+        const { plan, rows } = this.#branches.at(b);
         const { after, computed } = layerOf(plan, layer);
         const own = computed.positions.indexOf(position);
         if (own >= 0) return rows.subarray(own * width, (own + 1) * width);
         if (after.positions.includes(position)) {
           throw new Error(`row ${position} was planned as not read after the last layer`);
         }
-        return hidden.subarray(position * width, (position + 1) * width);
+        return hiddenAfter().subarray(position * width, (position + 1) * width);
       },
       branchWeights: (b) => branchWeights.get(b),
     };
-  }
-
-  #branch(b: number): BranchState {
-    const state = this.#branches[b];
-    if (state === undefined) throw new Error(`there is no branch ${b}`);
-    return state;
   }
 
   #sessions(layer: number) {
     const sessions = this.#model.layers[layer];
     if (sessions === undefined) throw new Error(`there is no layer ${layer}`);
     return sessions;
-  }
-}
-
-/** Branches by the one that is computed for them, in their order. */
-function byLeader(leaders: Int32Array): ReadonlyMap<number, readonly number[]> {
-  const members = new Map<number, number[]>();
-  leaders.forEach((leader, b) => {
-    const known = members.get(leader);
-    if (known === undefined) members.set(leader, [b]);
-    else known.push(b);
-  });
-  return members;
-}
-
-/**
- * Rows of a branch that go through a layer's matrices. At the last layer few are computed, from the
- * keys of all that were dirty before it.
- */
-function layerRows({ before, computed }: BranchLayer): number {
-  return Math.max(before.positions.length, computed.positions.length);
-}
-
-/** The most rows that a branch holds between layers. */
-function mostRows({ layers }: PlannedBranch): number {
-  return layers.reduce((most, layer) => Math.max(most, layerRows(layer)), 0);
-}
-
-/** Sets or adds to rows; `positions` are those of the rows. */
-function applyPatches(
-  rows: Float32Array,
-  positions: Int32Array,
-  patches: readonly Patch[],
-  width: number,
-): void {
-  for (const patch of patches) {
-    patch.positions.forEach((position, i) => {
-      const at = positions.indexOf(position) * width;
-      if (at < 0) return;
-      for (let c = 0; c < width; c++) {
-        const value = patch.values[i * width + c] ?? 0;
-        rows[at + c] = patch.mode === "set" ? value : (rows[at + c] ?? 0) + value;
-      }
-    });
   }
 }

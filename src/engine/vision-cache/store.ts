@@ -1,22 +1,15 @@
 import { createHash, randomUUID } from "node:crypto";
-import { type FileHandle, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder } from "../../common/folders.ts";
 import { encodeSafetensorsHeader, type TensorLayout } from "../checkpoint/safetensors.ts";
-
-/** Bounds of a store on the disk; the entries used least recently go first. */
-export interface StoreLimits {
-  readonly bytes: number;
-  /** Also many small entries must be looked through in no time. */
-  readonly entries: number;
-}
+import { pruneFolder, type StoreLimits } from "./prune.ts";
 
 const LIMITS: StoreLimits = { bytes: 2e9, entries: 1_000 };
 
 const ENTRY = /^[0-9a-f]{64}\.safetensors$/;
 /** An entry that is being written, and what remains of one whose process was killed. */
 const PART = /^[0-9a-f]{64}\.[0-9a-f-]{36}\.part$/;
-const PART_STALE_MS = 3_600_000;
 const CHECKSUM_BYTES = 32;
 /** What one call to the system reads at most. */
 const MAX_READ_BYTES = 1 << 30;
@@ -93,41 +86,11 @@ export class FeatureStore {
       await rm(part, { force: true }).catch(() => {});
       throw error;
     }
-    await this.#prune(key);
+    await pruneFolder(this.folder, { entry: ENTRY, part: PART }, this.#limits, this.#path(key));
   }
 
   #path(key: string): string {
     return join(this.folder, `${key}.safetensors`);
-  }
-
-  /** @param kept the key of the entry that was just written. */
-  async #prune(kept: string): Promise<void> {
-    const names = await readdir(this.folder);
-    const found = await Promise.all(
-      names
-        .filter((name) => ENTRY.test(name) || PART.test(name))
-        .map(async (name) => {
-          const path = join(this.folder, name);
-          // Another process may have dropped it meanwhile.
-          const stats = await stat(path).catch(() => undefined);
-          return stats === undefined ? [] : [{ path, size: stats.size, used: stats.mtimeMs }];
-        }),
-    );
-    const own = this.#path(kept);
-    const rank = ({ path, used }: { path: string; used: number }) =>
-      path === own ? Number.POSITIVE_INFINITY : used;
-    const newestFirst = found.flat().sort((a, b) => rank(b) - rank(a));
-    let bytes = 0;
-    let entries = 0;
-    for (const { path, size, used } of newestFirst) {
-      const isPart = path.endsWith(".part");
-      bytes += size;
-      entries += isPart ? 0 : 1;
-      const beyond = bytes > this.#limits.bytes || entries > this.#limits.entries;
-      const goes = isPart ? Date.now() - used > PART_STALE_MS : beyond;
-      // An entry that another process reads cannot be removed on Windows; it goes the next time.
-      if (goes) await rm(path, { force: true }).catch(() => {});
-    }
   }
 }
 
