@@ -75,8 +75,14 @@ export async function sampleEach<T>(
     if (!frames.has(index)) throw new InputError(`${path}: frame ${index} cannot be decoded`);
     return frames.get(index) as T;
   });
-  const outside = outsideOf(times, info, options);
-  return { info, frames: picked, remarks: outside === null ? remarks : [...remarks, outside] };
+  const more = [outsideOf(times, info, options), otherRate(info, options)];
+  return { info, frames: picked, remarks: [...remarks, ...more.filter((one) => one !== null)] };
+}
+
+/** A rate that was given for a file that has its own. */
+function otherRate({ fps }: VideoInfo, { fps: given }: SampleOptions): string | null {
+  if (given === undefined || fps === null || Math.abs(given - fps) < 1e-6 * fps) return null;
+  return `the frames per second given, ${given}, are not used: the file has its own rate, ${Number(fps.toFixed(3))}`;
 }
 
 /**

@@ -274,6 +274,18 @@ describe("parts of clips", () => {
     assert.deepEqual(steady.remarks, []);
   });
 
+  test("a rate given for a video file is not used, and that is said", async () => {
+    const path = join(CLIPS, "h264.mp4");
+    const part = { frames: 4, start: 0.2, end: 0.9 };
+    const [own, given] = [
+      await sampleFrames(path, part),
+      await sampleFrames(path, { ...part, fps: 3 }),
+    ];
+    assert.deepEqual(indicesOf(given), indicesOf(own));
+    assert.match(given.remarks.join(), /given, 3, are not used: the file has its own rate, 25/);
+    assert.deepEqual((await sampleFrames(path, { ...part, fps: 25 })).remarks, []);
+  });
+
   test("seconds of a folder count its images from 1", async () => {
     const folder = join(scratch, "numbered");
     mkdirSync(folder);
