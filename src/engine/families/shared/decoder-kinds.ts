@@ -147,6 +147,8 @@ export function readWindows(
       const types = readLayerTypes(text, layers);
       if (types === undefined) {
         const first = text.within("max_window_layers", 0, LIMITS.layers, WINDOWS_FROM[kind]);
+        if (!Number.isInteger(first))
+          throw text.refuse("max_window_layers", "a whole number is needed");
         return everywhere(window).map((each, i) => (i >= first ? each : undefined));
       }
       if (window === undefined && types.includes(SLIDING)) {

@@ -123,7 +123,9 @@ function scaledRope(wavelengths: Float64Array, from: Scaling): RopeSpec {
 function yarn(wavelengths: Float64Array, { text, scaling, defaults, theta }: Scaling): RopeSpec {
   const context = trainedContext(text, scaling, defaults);
   const present = text.size("max_position_embeddings", defaults.context, LIMITS.positions);
-  const factor = readFactor(scaling, "factor", present / context);
+  // Only a stated null leaves the factor to the two lengths.
+  const usual = scaling.isNull("factor") ? present / context : undefined;
+  const factor = readFactor(scaling, "factor", usual);
   const dim = wavelengths.length * 2;
   const turning = (turns: number) =>
     (dim * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
@@ -156,7 +158,9 @@ function yarnAttention(scaling: ConfigReader, factor: number): number {
 /** M-RoPE in blocks: so many frequencies by time, row and column in turn, then from the start. */
 function readAxes(scaling: ConfigReader, headDim: number): number[] {
   const given = scaling.raw("mrope_section") ?? [16, 24, 24];
-  const counts: number[] = Array.isArray(given) ? given.map(Number) : [];
+  const counts: number[] = Array.isArray(given)
+    ? given.map((count: unknown) => (typeof count === "number" ? count : Number.NaN))
+    : [];
   const fits =
     counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
     counts.reduce((sum, count) => sum + count, 0) === headDim / 2;
