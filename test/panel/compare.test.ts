@@ -281,8 +281,8 @@ test("no frame takes over 50 ms while layers are dragged over a comparison of 7B
     };
     await drag();
     const times = await frameTimes(browser, page, drag);
-    t.diagnostic(`${view}: longest task ${times.longestTask.toFixed(1)} ms of processor time`);
-    assert.ok(times.longestTask < 50, `${view}: a frame took ${times.longestTask.toFixed(1)} ms`);
+    t.diagnostic(`${view}: costliest frame ${times.costliest.toFixed(1)} ms`);
+    assert.ok(times.costliest < 50, `${view}: a frame took ${times.costliest.toFixed(1)} ms`);
   }
   await page.close();
 });

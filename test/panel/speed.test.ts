@@ -96,7 +96,7 @@ async function dragLayers(steps: number): Promise<void> {
 }
 
 for (const [view, element] of Object.entries(VIEWS)) {
-  test(`no frame takes over ${BUDGET_MS} ms while the layer slider is dragged with ${view} in sight`, async (t) => {
+  test(`${view}: no frame over ${BUDGET_MS} ms while layers are dragged`, async (t) => {
     const section = page.locator(element).first();
     await section.evaluate((node) => node.scrollIntoView());
     await settled(page);
@@ -104,14 +104,14 @@ for (const [view, element] of Object.entries(VIEWS)) {
     await dragLayers(WARM_STEPS);
     const times = await frameTimes(browser, page, () => dragLayers(DRAG_STEPS));
     t.diagnostic(
-      `${view}: longest task ${times.longestTask.toFixed(1)} ms of processor time (${times.longestTaskWall.toFixed(1)} ms wall); frames: median ${times.median.toFixed(1)}, 95th ${times.p95.toFixed(1)}, longest ${times.longest.toFixed(1)} ms of ${times.frames}`,
+      `${view}: costliest of ${times.frames} frames ${times.costliest.toFixed(1)} ms (main thread ${times.costliestMain.toFixed(1)}); apart by the clock: median ${times.median.toFixed(1)}, 95th ${times.p95.toFixed(1)}, longest ${times.longest.toFixed(1)} ms`,
     );
     assert.ok(times.frames > DRAG_STEPS / 2, "frames were drawn during the drag");
-    assert.ok(times.longestTask < BUDGET_MS, `a frame took ${times.longestTask.toFixed(1)} ms`);
+    assert.ok(times.costliest < BUDGET_MS, `a frame took ${times.costliest.toFixed(1)} ms`);
   });
 }
 
-test("folding a large run's events takes no long task", async (t) => {
+test("folding a large run's events takes no long frame", async (t) => {
   const fresh = await browser.open({ width: 1400, height: 1000 });
   await fresh.evaluate((run) => window.fakeHost.hold(window.fakeHost.synthetic(run)), LARGE);
   const times = await frameTimes(browser, fresh, async () => {
@@ -120,7 +120,7 @@ test("folding a large run's events takes no long task", async (t) => {
     await fresh.locator("#view-answer .legend li").first().waitFor();
     await settled(fresh);
   });
-  t.diagnostic(`replay: longest task ${times.longestTask.toFixed(1)} ms of processor time`);
-  assert.ok(times.longestTask < 400, `a task took ${times.longestTask.toFixed(1)} ms`);
+  t.diagnostic(`replay: costliest frame ${times.costliest.toFixed(1)} ms`);
+  assert.ok(times.costliest < 400, `a frame took ${times.costliest.toFixed(1)} ms`);
   await fresh.close();
 });
