@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { layerSpans } from "../../src/engine/experiments/plan.ts";
 import type { AttentionReading, RunEvent, RunEventOf } from "../../src/protocol/events.ts";
+import { layerSpansText } from "../../src/protocol/experiments/parameters.ts";
 import type { ExperimentKind, RecipeOf } from "../../src/protocol/experiments/schemas.ts";
 import { bestForEdges, pathwayPoints, TRIED_SERIES } from "../../src/protocol/pathways.ts";
 import { tensorNumbers } from "../../src/protocol/tensors.ts";
@@ -110,9 +112,12 @@ test("the lens shows each video token's likeliest word, finds a word, and follow
   const first = layers.findIndex((each) => leads(each).includes(true));
   assert.ok(first >= 0, "some token reads “circle” in this clip");
   const frame = Math.floor(leads(layers[first] ?? []).indexOf(true) / perFrame) + 1;
+  const leading = layers.flatMap((each, at) => (leads(each).includes(true) ? [at] : []));
   await view.locator("vscode-text-field input").first().fill("circle");
   await view
-    .locator(".search-result", { hasText: `leads from layer ${first + 1} on: Frame ${frame},` })
+    .locator(".search-result", {
+      hasText: `in ${layerSpansText(layerSpans(new Set(leading)))}; first: Frame ${frame},`,
+    })
     .waitFor();
 
   // The first cell of the first frame.
@@ -321,7 +326,7 @@ test("a pathway's range that is changed is run beside as many edges cut at rando
   const { results } = await experiment("pathways", before);
   const [kept, random] = results;
   assert.ok(kept !== undefined && random !== undefined);
-  await view.locator("[role=status]", { hasText: "of the attention edges left" }).waitFor();
+  await view.locator("[role=status]", { hasText: "of the attention edges are left" }).waitFor();
   const row = (await panel.table("pathways")).at(-1) ?? [];
   assertShows(row[3], kept.edges_left ?? Number.NaN, "edges left");
   assertShows(row[4], kept.new_score, "kept");
