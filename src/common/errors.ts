@@ -1,10 +1,19 @@
+import { cutText } from "./shown.ts";
+
+/** An error of ours: its message may repeat what a file holds, and has a bounded length. */
+class BoundedError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(cutText(message), options);
+  }
+}
+
 /** The user's model folder cannot be used: what is wrong, where, and what to do is in the message. */
-export class ModelError extends Error {
+export class ModelError extends BoundedError {
   override readonly name = "ModelError";
 }
 
 /** The user's input (video, prompt, option, output folder) cannot be used: the message says why. */
-export class InputError extends Error {
+export class InputError extends BoundedError {
   override readonly name = "InputError";
 }
 

@@ -1,5 +1,6 @@
 import { listFiles, listModels, modelInfo } from "@huggingface/hub";
 import { CancelledError, InputError } from "../common/errors.ts";
+import { shownValue } from "../common/shown.ts";
 import { BodyLimitError, readBody } from "./bodies.ts";
 import { HubError } from "./failures.ts";
 import { isRepositoryName } from "./names.ts";
@@ -116,8 +117,7 @@ export class HubClient {
         ...options,
       });
       const { sha: commit } = info;
-      if (!/^[0-9a-f]{40}$/.test(commit))
-        throw damaged(name, `the commit ${JSON.stringify(commit)}`);
+      if (!/^[0-9a-f]{40}$/.test(commit)) throw damaged(name, `the commit ${shownValue(commit)}`);
       const files: HubFile[] = [];
       let entries = 0;
       for await (const { type, path, size, oid, lfs } of listFiles({
@@ -134,7 +134,7 @@ export class HubClient {
         const bytes = lfs?.size ?? size;
         const isHash = sha256 === undefined ? /^[0-9a-f]{40}$/ : /^[0-9a-f]{64}$/;
         if (!isHash.test(hash) || !Number.isSafeInteger(bytes) || bytes < 0) {
-          throw damaged(name, `${path} with the checksum ${JSON.stringify(hash)}`);
+          throw damaged(name, `${path} with the checksum ${shownValue(pointer ?? oid)}`);
         }
         const algorithm = sha256 === undefined ? "git-sha1" : "sha256";
         files.push({ name: path, size: bytes, hash, algorithm });

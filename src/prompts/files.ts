@@ -1,11 +1,17 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, parse, resolve } from "node:path";
 import { InputError } from "../common/errors.ts";
+import { cutText } from "../common/shown.ts";
 import { decodeText, TextDecodingError } from "../common/text.ts";
 import type { ClipQuestion } from "../protocol/prompt-item.ts";
 import { PROMPT_FILE_ENDINGS } from "./names.ts";
 import { type ParsedPromptFile, parsePromptFile } from "./parse.ts";
-import { LineMap, type PromptProblem, type SourceRange } from "./problems.ts";
+import {
+  LineMap,
+  MAX_PROBLEM_CHARACTERS,
+  type PromptProblem,
+  type SourceRange,
+} from "./problems.ts";
 import { isSameFile, realPath } from "./same-file.ts";
 import { VideoFinder } from "./videos.ts";
 
@@ -69,7 +75,14 @@ export async function checkPromptFile(
     const range = parsed.questions[i]?.videoRange;
     const message = question.videoProblem;
     if (message === undefined || range === undefined) return [];
-    return [{ kind: "video-missing", severity: "error", message, range }];
+    return [
+      {
+        kind: "video-missing",
+        severity: "error",
+        message: cutText(message, MAX_PROBLEM_CHARACTERS),
+        range,
+      },
+    ];
   });
   // A clip that the file names once for all its questions is missing once.
   const once = new Map(missing.map((problem) => [JSON.stringify(problem.range), problem]));

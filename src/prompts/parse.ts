@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { cutText } from "../common/shown.ts";
 import type { ClipQuestion } from "../protocol/prompt-item.ts";
 import { checkQuestion } from "./checks.ts";
 import { isJsonLines, parseJsonLines, parseJsonTree } from "./json-tree.ts";
@@ -6,6 +7,7 @@ import { withoutLabels } from "./labels.ts";
 import { nearest } from "./nearest.ts";
 import {
   LineMap,
+  MAX_PROBLEM_CHARACTERS,
   type Offsets,
   type PromptProblem,
   type Report,
@@ -53,7 +55,7 @@ export function parsePromptFile(text: string, fileName: string): ParsedPromptFil
       (error): PromptProblem => ({
         kind: "unparsable",
         severity: "error",
-        message: `this file ${error.message}`,
+        message: cutText(`this file ${error.message}`, MAX_PROBLEM_CHARACTERS),
         range: lines.range(error),
       }),
     );
@@ -283,7 +285,7 @@ class PromptFileReader {
     this.#problems.push({
       kind,
       severity,
-      message,
+      message: cutText(message, MAX_PROBLEM_CHARACTERS),
       range,
       ...(fix === undefined ? {} : { fix: { title: fix.title, edits: edits ?? [] } }),
       at: offsets.start,

@@ -23,6 +23,9 @@ export const PROBLEM_KINDS = [
 ] as const;
 export type PromptProblemKind = (typeof PROBLEM_KINDS)[number];
 
+/** Longest message of one problem, which may repeat a part of the file. */
+export const MAX_PROBLEM_CHARACTERS = 1_000;
+
 /** A replacement of text that would mend a problem. */
 export interface PromptFix {
   /** What it does, in the imperative. */

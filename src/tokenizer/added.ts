@@ -1,13 +1,7 @@
 import { ModelError } from "../common/errors.ts";
+import { shownValue } from "../common/shown.ts";
 import { type AlignedText, alignedToItself, originOf, sliceAligned } from "./aligned.ts";
-import {
-  escapeRegExp,
-  isObject,
-  type JsonObject,
-  MAX_TOKEN_ID,
-  objectsOf,
-  stated,
-} from "./json.ts";
+import { escapeRegExp, isObject, type JsonObject, MAX_TOKEN_ID, objectsOf } from "./json.ts";
 import type { Normalizer } from "./normalizers.ts";
 import type { TokenSpan } from "./pieces.ts";
 
@@ -49,10 +43,10 @@ export function readAddedTokens(entries: readonly JsonObject[]): AddedToken[] {
   return entries.map((entry) => {
     const { id, content } = entry;
     if (!Number.isSafeInteger(id) || typeof id !== "number" || id < 0 || id > MAX_TOKEN_ID) {
-      throw new ModelError(`an added token has the id ${stated(id)}`);
+      throw new ModelError(`an added token has the id ${shownValue(id)}`);
     }
     if (typeof content !== "string" || content === "") {
-      throw new ModelError(`the added token ${id} has the text ${stated(content)}`);
+      throw new ModelError(`the added token ${id} has the text ${shownValue(content)}`);
     }
     return {
       id,

@@ -1,5 +1,6 @@
 import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { ModelError } from "../common/errors.ts";
+import { shownValue } from "../common/shown.ts";
 
 /** The largest token id taken for real: a bound on what a damaged file can make us allocate. */
 export const MAX_TOKEN_ID = 10_000_000;
@@ -19,7 +20,7 @@ export function objectsOf(config: JsonObject, key: string): JsonObject[] {
 
 /** Raised inside this folder; `openTokenizer` adds the file's name. */
 export function unsupported(what: string, value: unknown, known: readonly string[]): ModelError {
-  return new ModelError(`${what} is ${stated(value)}; supported are ${known.join(", ")}`);
+  return new ModelError(`${what} is ${shownValue(value)}; supported are ${known.join(", ")}`);
 }
 
 /** A pattern (flag `u`) that matches exactly this text. */
@@ -50,9 +51,4 @@ export function patternOf(config: JsonObject, what: string): RegExp {
     }
   }
   throw unsupported(`the pattern of ${what}`, pattern, ["String", "Regex"]);
-}
-
-/** A value as the file states it. */
-export function stated(value: unknown): string {
-  return value === undefined ? "not stated" : JSON.stringify(value).slice(0, 200);
 }

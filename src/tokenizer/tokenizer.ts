@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
 import { type ConfigReader, readConfig, readJsonFile } from "../common/config-reader.ts";
 import { InputError, ModelError } from "../common/errors.ts";
+import { shownValue } from "../common/shown.ts";
 import {
   type AddedToken,
   addedTokenFinders,
@@ -13,7 +14,7 @@ import {
 import { alignedToItself } from "./aligned.ts";
 import { checkSize, withinTime } from "./bounds.ts";
 import { pieceToBytes, readableBytes } from "./bytes.ts";
-import { isObject, type JsonObject, MAX_TOKEN_ID, stated } from "./json.ts";
+import { isObject, type JsonObject, MAX_TOKEN_ID } from "./json.ts";
 import { compileNormalizer } from "./normalizers.ts";
 import { compilePieceModel, type TokenSpan } from "./pieces.ts";
 import { compileSplitter } from "./splitters.ts";
@@ -126,7 +127,9 @@ export class Tokenizer {
     const marker = "\0";
     const { post_processor: wrap } = this.#library;
     const wrapped: unknown = wrap === null ? [marker] : wrap([marker], null, true).tokens;
-    const tokens = Array.isArray(wrapped) ? wrapped.map(String) : [marker];
+    const tokens = Array.isArray(wrapped)
+      ? wrapped.map((token) => token ?? "").map(String)
+      : [marker];
     const at = tokens.indexOf(marker);
     return [
       tokens.slice(0, at).map((token) => this.#specialId(token)),
@@ -246,7 +249,11 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
   try {
     return new Tokenizer(json, config);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    // The library's own word for a key that is absent.
+    const why = (error instanceof Error ? error.message : String(error)).replace(
+      /\bundefined$/,
+      shownValue(undefined),
+    );
     throw new ModelError(`${join(folder, TOKENIZER_FILE)}: cannot be used: ${why}`);
   }
 }
@@ -262,19 +269,19 @@ function checkedModel(json: JsonObject): JsonObject {
   // Older files do not name the kind: only one has merges.
   const type = model.type ?? (Array.isArray(model.merges) ? "BPE" : "WordPiece");
   if (type !== "BPE" && type !== "WordPiece") {
-    throw new ModelError(`"model.type" is ${stated(type)}; supported are BPE, WordPiece`);
+    throw new ModelError(`"model.type" is ${shownValue(type)}; supported are BPE, WordPiece`);
   }
   const { vocab, merges } = model;
   if (!isObject(vocab)) throw new ModelError('"model.vocab" is missing or not an object');
   for (const [piece, id] of Object.entries(vocab)) {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > MAX_TOKEN_ID) {
-      throw new ModelError(`"model.vocab" gives ${JSON.stringify(piece)} the id ${stated(id)}`);
+      throw new ModelError(`"model.vocab" gives ${JSON.stringify(piece)} the id ${shownValue(id)}`);
     }
   }
   if (type === "BPE") {
     const wrong = Array.isArray(merges) ? merges.find((merge) => !isMerge(merge)) : merges;
     if (!Array.isArray(merges) || wrong !== undefined) {
-      throw new ModelError(`"model.merges" is not a list of pairs: ${stated(wrong)}`);
+      throw new ModelError(`"model.merges" is not a list of pairs: ${shownValue(wrong)}`);
     }
   }
   return { ...model, type };
@@ -289,7 +296,7 @@ function part(json: JsonObject, key: string): JsonObject | null {
   const value = json[key] ?? null;
   if (value !== null && !isObject(value)) throw new ModelError(`"${key}" is not an object`);
   if (value !== null && typeof value.type !== "string") {
-    throw new ModelError(`"${key}.type" is ${stated(value.type)}; a text is needed`);
+    throw new ModelError(`"${key}.type" is ${shownValue(value.type)}; a text is needed`);
   }
   return value;
 }
