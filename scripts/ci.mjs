@@ -42,7 +42,7 @@ const check = runNpm(["run", "--silent", "check"], { cwd: ROOT, stdio: "inherit"
 counts.push(check.status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 });
 for (const major of NODES) counts.push(await test(ownNode(major), "unit", "parity"));
 for (const name of VSCODES) counts.push(await test(process.execPath, "host", "--vscode", name));
-counts.push(await test(process.execPath, "panel"));
+counts.push(await test(process.execPath, "panel", "fuzz"));
 const sum = (key) => counts.reduce((total, count) => total + count[key], 0);
 console.log(`${((performance.now() - begun) / 60_000).toFixed(1)} minutes`);
 console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
