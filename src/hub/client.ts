@@ -126,7 +126,7 @@ export class HubClient {
         ...options,
       })) {
         if (++entries > MAX_ENTRIES) throw damaged(name, `more than ${MAX_ENTRIES} files`);
-        if (type !== "file" || !/^[\w.+-]+$/.test(path)) continue;
+        if (type !== "file" || typeof path !== "string" || !/^[\w.+-]+$/.test(path)) continue;
         // An answer is what the hub says, whatever the library's types promise.
         const pointer: unknown = lfs?.oid;
         const sha256 = lfs == null ? undefined : String(pointer).replace(/^sha256:/, "");
