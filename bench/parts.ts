@@ -8,6 +8,7 @@ import type { RandomSizes } from "../test/support/random-checkpoint.ts";
 import { BenchModel, cleanMultiplyAdds, type PassTimes, SETTINGS, undisturbed } from "./decoder.ts";
 import { editor } from "./editor.ts";
 import { Gemm, median } from "./gemm.ts";
+import { keptRuns } from "./kept.ts";
 import { sevenBillion } from "./seven.ts";
 import { type BenchRow, FOLDER, giga, note, printTable, seconds } from "./table.ts";
 
@@ -192,11 +193,32 @@ async function embedded(): Promise<BenchRow[]> {
   ];
 }
 
+/** A 7B model's layers, so many that a pass takes seconds. */
+const SEVEN_LAYERS: RandomSizes = {
+  hidden: 4096,
+  inner: 11_008,
+  layers: 4,
+  heads: 32,
+  kvHeads: 32,
+  headDim: 128,
+  vocab: 32_000,
+  dtype: "BF16",
+  seed: 4,
+};
+
+async function kept(): Promise<BenchRow[]> {
+  return [
+    ...(await keptRuns(SWEEP, "d 1024, 32 layers")),
+    ...(await keptRuns(SEVEN_LAYERS, "7B's layers, 4 of them")),
+  ];
+}
+
 const PARTS = {
   embedded,
   editor,
   clean: cleanPass,
   sweep: paperSweep,
+  kept,
   "7b": sevenBillion,
 } as const;
 
