@@ -34,6 +34,9 @@ export function allAddedTokens(json: JsonObject, config: JsonObject): JsonObject
   ];
 }
 
+/** Longest text of an added token; published ones have some tens of characters. */
+const MAX_TOKEN_LENGTH = 4_096;
+
 /**
  * The entries of a tokenizer.json's `added_tokens`.
  *
@@ -47,6 +50,11 @@ export function readAddedTokens(entries: readonly JsonObject[]): AddedToken[] {
     }
     if (typeof content !== "string" || content === "") {
       throw new ModelError(`the added token ${id} has the text ${shownValue(content)}`);
+    }
+    if (content.length > MAX_TOKEN_LENGTH) {
+      throw new ModelError(
+        `the added token ${id} is ${content.length} characters long; at most ${MAX_TOKEN_LENGTH} are taken`,
+      );
     }
     return {
       id,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ModelError } from "../../src/common/errors.ts";
+import { readAddedTokens } from "../../src/tokenizer/added.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 
 /** A byte-pair tokenizer of two letters with these components. */
@@ -97,4 +98,9 @@ test("white space beside tokens that take it is found once", () => {
     { start: 1, end: 200_005 },
     { start: 200_005, end: 200_009 },
   ]);
+});
+
+test("an added token longer than any is refused", () => {
+  const entry = { id: 7, content: "a".repeat(5000), special: false };
+  assert.throws(() => readAddedTokens([entry]), { name: "ModelError", message: /at most 4096/ });
 });
