@@ -1,7 +1,11 @@
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
-import { type ConfigReader, readConfig, readJsonFile } from "../common/config-reader.ts";
+import {
+  type ConfigReader,
+  fileExists,
+  readConfig,
+  readJsonFile,
+} from "../common/config-reader.ts";
 import { InputError, ModelError } from "../common/errors.ts";
 import { shownValue } from "../common/shown.ts";
 import {
@@ -10,6 +14,7 @@ import {
   allAddedTokens,
   isToken,
   readAddedTokens,
+  type Section,
 } from "./added.ts";
 import { alignedToItself } from "./aligned.ts";
 import { checkSize, withinTime } from "./bounds.ts";
@@ -17,6 +22,7 @@ import { pieceToBytes, readableBytes } from "./bytes.ts";
 import { isObject, type JsonObject, MAX_TOKEN_ID } from "./json.ts";
 import { compileNormalizer } from "./normalizers.ts";
 import { compilePieceModel, type TokenSpan } from "./pieces.ts";
+import { readSlowFiles, type TokenizerParts } from "./slow-files.ts";
 import { compileSplitter } from "./splitters.ts";
 
 const TOKENIZER_FILE = "tokenizer.json";
@@ -66,9 +72,14 @@ export class Tokenizer {
   /**
    * @param json tokenizer.json, parsed.
    * @param config tokenizer_config.json, parsed; empty when there is none.
+   * @param own what is done otherwise than tokenizer.json can say.
    * @throws ModelError naming the key that is malformed or not supported (without the file's name).
    */
-  constructor(json: JsonObject, config: JsonObject) {
+  constructor(
+    json: JsonObject,
+    config: JsonObject,
+    own: Pick<TokenizerParts, "pieces" | "prepare" | "sections"> = {},
+  ) {
     const model = checkedModel(json);
     const parts = {
       normalizer: part(json, "normalizer"),
@@ -89,10 +100,11 @@ export class Tokenizer {
       { added_tokens: addedTokens, model, ...parts, normalizer: null, pre_tokenizer: null },
       config,
     );
-    const toPieces = compilePieceModel(model, this.#library);
+    const toPieces = own.pieces ?? compilePieceModel(model, this.#library);
+    const arrange = own.sections ?? ((sections: readonly Section[]) => sections);
     const find = addedTokenFinders(added, normalize);
     const encodeText = (text: string) =>
-      find.raw(alignedToItself(text)).flatMap((section) => {
+      arrange(find.raw(alignedToItself(own.prepare?.(text) ?? text))).flatMap((section) => {
         if (isToken(section)) return [section];
         return find.normalized(normalize(section)).flatMap((inner) => {
           if (isToken(inner)) return [inner];
@@ -236,26 +248,32 @@ export class Tokenizer {
 /**
  * Reads a model folder's tokenizer.
  *
- * @throws ModelError naming the file when tokenizer.json is missing, damaged, or uses a component
- *   that is not supported.
+ * tokenizer.json where there is one, else the files of transformers' slow classes: a SentencePiece
+ * model, or a vocabulary and its merges.
+ *
+ * @throws ModelError naming the file when there is none, or it is damaged or uses a component that is
+ *   not supported.
  */
 export async function openTokenizer(folder: string): Promise<Tokenizer> {
-  const json = pick(await readConfig(folder, TOKENIZER_FILE), TOKENIZER_KEYS);
-  const hasConfig = await access(join(folder, CONFIG_FILE)).then(
-    () => true,
-    () => false,
-  );
+  const hasConfig = await fileExists(folder, CONFIG_FILE);
   const config = hasConfig ? (await readJsonFile(folder, CONFIG_FILE)).value : {};
+  const parts: TokenizerParts = (await fileExists(folder, TOKENIZER_FILE))
+    ? { json: await readTokenizerFile(folder), config, file: join(folder, TOKENIZER_FILE) }
+    : await readSlowFiles(folder, config);
   try {
-    return new Tokenizer(json, config);
+    return new Tokenizer(parts.json, parts.config, parts);
   } catch (error) {
     // The library's own word for a key that is absent.
     const why = (error instanceof Error ? error.message : String(error)).replace(
       /\bundefined$/,
       shownValue(undefined),
     );
-    throw new ModelError(`${join(folder, TOKENIZER_FILE)}: cannot be used: ${why}`);
+    throw new ModelError(`${parts.file}: cannot be used: ${why}`);
   }
+}
+
+async function readTokenizerFile(folder: string): Promise<JsonObject> {
+  return pick(await readConfig(folder, TOKENIZER_FILE), TOKENIZER_KEYS);
 }
 
 function pick(reader: ConfigReader, keys: readonly string[]): JsonObject {
