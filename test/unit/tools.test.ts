@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { z } from "zod";
+import { chooseServer } from "../../scripts/vscode/servers.mjs";
 import { ROOT } from "../support/bundle.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "flowprobe-tools-"));
@@ -74,6 +75,16 @@ test("a layer that is missing or empty is a failure, and by default all layers a
   assert.deepEqual(run(), { status: 1, lastLine: "2 passed, 4 failed" });
 });
 
+test("a VS Code that there is not is refused by name", () => {
+  const run = project("another", { unit: { "a.test.ts": PASSING } });
+  assert.deepEqual(run("unit", "--vscode", "oldest"), {
+    status: 0,
+    lastLine: "2 passed, 0 failed",
+  });
+  assert.equal(run("unit", "--vscode", "latest").status, 2);
+  assert.throws(() => chooseServer("latest"), /no VS Code "latest", only oldest and newest/);
+});
+
 test("every program that package.json names is there", () => {
   const commands = [...Object.values(manifest.scripts), ...Object.values(manifest.bin)];
   const programs = commands.flatMap((command) => command.match(/[\w./-]+\.(mjs|ts)\b/g) ?? []);
@@ -81,6 +92,27 @@ test("every program that package.json names is there", () => {
   for (const program of programs) assert.ok(existsSync(join(ROOT, program)), program);
   for (const name of ["start", "test", "build", "bench", "package", "check"]) {
     assert.ok(name in manifest.scripts, name);
+  }
+});
+
+/** Whether a range of versions, as engines are written, has one that starts a supported major. */
+function takes(range: string, major: number): boolean {
+  return range.split("||").some((part) => {
+    const [, sign, first] = /^\s*(\^|~|>=|>)?\s*(\d+)/.exec(part) ?? [];
+    if (first === undefined) return part.trim() === "*";
+    return sign?.startsWith(">") === true ? Number(first) <= major : Number(first) === major;
+  });
+}
+
+test("no package asks for another Node than is supported", () => {
+  const lock = z
+    .object({ packages: z.record(z.string(), z.looseObject({ engines: z.unknown().optional() })) })
+    .parse(JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")));
+  const engines = z.object({ node: z.string() });
+  for (const [path, { engines: asked }] of Object.entries(lock.packages)) {
+    const found = engines.safeParse(asked);
+    if (!found.success) continue;
+    for (const major of [20, 22, 24]) assert.ok(takes(found.data.node, major), path);
   }
 });
 
