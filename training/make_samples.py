@@ -7,10 +7,12 @@ import sys
 import av
 
 from render import frames
-from tasks import TASKS, make
+from tasks import IDENTITY, TASKS, make
 
 SIZE, COUNT, RATE, FIRST_SEED = 320, 48, 16, 10_000_000
-OPEN = {"moving direction": "What happens in the video?", "scene transition": "How does the scene change?"}
+OPEN = {"moving direction": "What happens in the video?", "scene transition": "How does the scene change?",
+        **{task: "What happens in the video?" for task in IDENTITY}}
+VP9 = ["scene transition", *IDENTITY]  # the tasks whose second clip is VP9, not H.264
 
 
 def encode(path: str, images, codec: str, options: dict) -> None:
@@ -34,7 +36,7 @@ def prompt_file(video: str, item, open_question: str | None) -> str:
     ]
     if open_question:
         lines += ["  - id: in-words", f"    task: {item.task}", f"    question: {quote(open_question)}",
-                  f"    answer: {quote(item.sentence)}"]
+                  f"    answer: {quote(item.story)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -44,7 +46,7 @@ def main(out: str) -> None:
         for n in (1, 2):
             item = make(task, FIRST_SEED + n)
             name = f"{task.replace(' ', '-')}-{n}"
-            webm = task == "scene transition" and n == 2
+            webm = task in VP9 and n == 2
             video = name + (".webm" if webm else ".mp4")
             codec, options = ("libvpx-vp9", {"crf": "34", "b": "0"}) if webm else ("libx264", {"crf": "26"})
             encode(f"{out}/{video}", frames(item.clip, COUNT, SIZE), codec, options)
