@@ -207,18 +207,18 @@ test("a hub that never answers, is not there, or is not to be asked, is told in 
   assert.deepEqual(hub.server.seen, []);
 });
 
-test("answers that drip, swell or never end name what they hit", async () => {
+test("answers that drip, swell or never end name what they hit", async (t) => {
   const hasty = { ...IMPATIENT, idleTimeoutMs: 100, totalTimeoutMs: 400 };
   const client = () => hub.client({ retryPolicy: hasty });
   const json = { "content-type": "application/json" };
   const timers: NodeJS.Timeout[] = [];
+  t.after(() => timers.forEach(clearInterval));
   hub.server.trouble = (_, response) => {
     response.writeHead(200, json);
     timers.push(setInterval(() => response.write(" "), 20));
     return true;
   };
   await rejects(plan(client()), "damaged", "did not end within");
-  for (const timer of timers) clearInterval(timer);
   const bomb = gzipSync(Buffer.alloc(64_000_000, 32));
   hub.server.trouble = (_, response) => {
     response.writeHead(200, { ...json, "content-encoding": "gzip" }).end(bomb);
