@@ -92,5 +92,6 @@ export const PATHWAYS: ExperimentDescriptor<"pathways"> = {
       ? "no random control"
       : `random control of seed ${recipe.randomSeed}`,
   ],
-  variant: (recipe) => keptText(recipe),
+  variant: (recipe) =>
+    keptText(recipe) + (recipe.randomSeed === undefined ? "" : `, seed ${recipe.randomSeed}`),
 };

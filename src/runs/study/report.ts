@@ -128,30 +128,49 @@ function chosenRuns(
   });
 }
 
-/** Experiments of the same kind and recipe, whichever questions they were made on. */
+/** Experiments that are one in the report: the results of each run, by series and layer. */
+interface ExperimentGroup {
+  readonly first: RecordedExperiment;
+  readonly byRun: Map<number, Map<string, RunEventOf<"branch.result">>>;
+}
+
+/**
+ * Experiments of the same kind, variant and centres, whichever questions they were made on. A run
+ * counts once at each point, however often it was measured.
+ */
 function experimentReports(
   runs: readonly (readonly RunEvent[])[],
   samples: Study["samples"],
 ): ExperimentReport[] {
-  const found = new Map<string, { first: RecordedExperiment; runs: RunEvent[][] }>();
-  for (const events of runs) {
+  const found = new Map<string, ExperimentGroup>();
+  for (const [index, events] of runs.entries()) {
     for (const experiment of experimentsOf(events)) {
       if (!experiment.complete) continue;
-      const key = `${experiment.kind}\n${experimentVariant(experiment)}`;
-      const group = found.get(key) ?? { first: experiment, runs: [] };
+      const centres = "centres" in experiment.recipe ? experiment.recipe.centres : [];
+      const key = JSON.stringify([experiment.kind, experimentVariant(experiment), centres]);
+      const group = found.get(key) ?? { first: experiment, byRun: new Map() };
       found.set(key, group);
-      const head = events.filter(({ type }) => type === "run.started" || type === "answer");
-      group.runs.push([...head, ...experiment.results]);
+      const points = group.byRun.get(index) ?? new Map();
+      group.byRun.set(index, points);
+      for (const result of experiment.results) {
+        points.set(JSON.stringify([result.series, result.layer]), result);
+      }
     }
   }
-  return [...found.values()].map(({ first, runs: own }) => ({
-    kind: first.kind,
-    title: descriptorOf(first.kind).title,
-    variant: experimentVariant(first),
-    runs: own.length,
-    points: sweepStatistics(own, samples).points,
-    flips: descriptorOf(first.kind).layout === "edges-left" ? flipsOf(own) : [],
-  }));
+  return [...found.values()].map(({ first, byRun }) => {
+    const own = [...byRun].map(([index, points]) => [
+      ...(runs[index] ?? []).filter(({ type }) => type === "run.started" || type === "answer"),
+      ...points.values(),
+    ]);
+    return {
+      kind: first.kind,
+      title: descriptorOf(first.kind).title,
+      variant: experimentVariant(first),
+      runs: own.length,
+      points: sweepStatistics(own, samples).points,
+      flips: descriptorOf(first.kind).layout === "edges-left" ? flipsOf(own) : [],
+    };
+  });
 }
 
 /** How many right answers each series loses and wins, over all questions with a known answer. */
