@@ -44,11 +44,10 @@ before(async () => {
   window = await VSCodeWindow.open(addForeignFiles(makeWorkspace(hostile)), {
     workspaceTrust: true,
   });
-  // Some versions ask first; others open the folder restricted, and say so.
+  // Some versions ask, before or after they say that the folder is restricted.
   const no = window.page.locator(".monaco-dialog-box .monaco-button", { hasText: /^No/ });
+  await window.page.addLocatorHandler(no, () => no.click());
   const restricted = window.page.locator(".statusbar-item", { hasText: "Restricted Mode" }).first();
-  await no.or(restricted).first().waitFor();
-  if (await no.isVisible()) await no.click();
   await restricted.waitFor();
 });
 after(() => window?.close());
